@@ -1,0 +1,1 @@
+//! Who may: one-time links, cookies, bearer tokens, Host and Origin checks.

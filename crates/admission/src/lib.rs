@@ -1,0 +1,1 @@
+//! Permits, levels and the bounded fair queue.

@@ -1,0 +1,1 @@
+//! Runs of an agent; scout, the agent that needs no key.

@@ -1,0 +1,1 @@
+//! From the text of fly.toml and outlast.toml to a checked plan.

@@ -1,0 +1,1 @@
+//! The admin listener: pool, exchanges, metrics and health.

@@ -1,0 +1,1 @@
+//! One exchange: accept, admit, pick, connect, pump, settle.

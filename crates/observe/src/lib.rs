@@ -1,0 +1,1 @@
+//! Exchange records, outcomes, metrics and snapshots.

@@ -1,0 +1,2 @@
+//! Outlast: streams that outlast their connections.
+fn main() {}

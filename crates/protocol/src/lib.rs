@@ -1,0 +1,1 @@
+//! What crosses a process border: the shapes of the HTTP APIs, serde only.

@@ -1,0 +1,12 @@
+//! Owned tasks, worker threads, phases, a clock and randomness.
+//!
+//! Everything that touches time, chance or the scheduler goes through here, so that tests can hold it:
+//! clippy bans the bare calls elsewhere. This crate does not know HTTP, machines or configuration.
+
+pub mod clock;
+pub mod phase;
+pub mod random;
+pub mod tasks;
+
+pub use phase::{Phase, Phases};
+pub use tasks::Tasks;

@@ -1,0 +1,1 @@
+//! Servers, scripted machines and clients for tests.
