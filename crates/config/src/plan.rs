@@ -1,0 +1,210 @@
+//! The checked plan: after this nobody checks again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Everything `outlast up` needs, valid as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The app's name: `app` of `fly.toml`, else `outlast`. Given to machines as `FLY_APP_NAME`.
+    pub app: String,
+    /// The region in logs and in `FLY_REGION`: `primary_region`, else `local`.
+    pub region: String,
+    /// The services, the first HTTP service first (flags override that one). At least one.
+    pub services: Vec<Service>,
+    /// What machines are started, or where they already run.
+    pub machines: Machines,
+    /// What happens to upstream connections between exchanges.
+    pub upstream: Upstream,
+    /// The bounded wait for a place, per service.
+    pub queue: Queue,
+    /// Places kept for short control calls, per service.
+    pub reserve: Reserve,
+    /// The clocks of an exchange.
+    pub clocks: Clocks,
+    /// How long a drain waits for exchanges in flight. `drain.grace`, default 30 s.
+    pub drain_grace: Duration,
+    /// The desktop's agent.
+    pub agent: Agent,
+}
+
+/// A public port, its limits and the machines behind it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Unique, for metrics and logs: `http` for `http_service`, else `tcp-3001` or `http-8443` after the public port.
+    pub name: String,
+    /// What is spoken on the port.
+    pub kind: ServiceKind,
+    /// Where we listen.
+    pub listen: SocketAddr,
+    /// The port of `fly.toml` on which the app listens inside its machine. With `--to` the port of the address.
+    pub internal_port: u16,
+    /// Limits, per machine.
+    pub limits: Limits,
+    /// The process groups whose machines serve it. Empty: all.
+    pub groups: Vec<String>,
+}
+
+/// What is spoken on a service's port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// HTTP/1.1 is parsed and relayed.
+    Http,
+    /// Bytes are passed through, one upstream connection per client connection.
+    Tcp,
+}
+
+/// Limits of one service on one machine (design rules 1 to 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// What is counted.
+    pub accounting: Accounting,
+    /// From here on the machine gets traffic only if all are at soft. None: never.
+    pub soft: Option<NonZeroU32>,
+    /// From here on the machine gets none. None: no limit.
+    pub hard: Option<NonZeroU32>,
+}
+
+/// What counts against a limit: `concurrency.type` of `fly.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accounting {
+    /// Upstream TCP connections, from connect to close, busy or idle.
+    Connections,
+    /// Exchanges in flight, until the last byte of the response body.
+    Requests,
+}
+
+/// The machines of the plan.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Machines {
+    /// Processes on this host, by group. At least one group.
+    Local(Vec<Group>),
+    /// Addresses given by `--to`; they serve the first HTTP service.
+    Fixed(Vec<SocketAddr>),
+}
+
+/// A process group of `fly.toml` and how one of its machines runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The group's name, `app` if there is no `[processes]`.
+    pub name: String,
+    /// What runs.
+    pub command: Command,
+    /// How many machines: `--machines`, default 1.
+    pub count: NonZeroU32,
+    /// The environment of `[env]`, as written; the values equal to an internal port are rewritten when a machine starts.
+    pub env: BTreeMap<String, String>,
+    /// The signal that asks a machine to stop. Default `SIGINT`.
+    pub kill_signal: KillSignal,
+    /// How long it may take before it is killed. Default 5 s, at most 300 s.
+    pub kill_timeout: Duration,
+}
+
+/// What a machine runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// `outlast serve`, the desktop.
+    Desktop,
+    /// A program and its arguments.
+    Program(Vec<String>),
+}
+
+/// A signal by which a machine is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are POSIX's")]
+pub enum KillSignal {
+    Hup,
+    Int,
+    Quit,
+    Kill,
+    Usr1,
+    Usr2,
+    Term,
+    Stop,
+}
+
+/// Between exchanges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upstream {
+    /// Whether a lingering connection keeps its place. `upstream.linger`; default `hold` with a `fly.toml`, else `evict`.
+    pub linger: Linger,
+    /// How long an upstream connection is kept unused. `upstream.idle_timeout`, default 4 s.
+    pub idle_timeout: Duration,
+}
+
+/// What a lingering upstream connection does with its place (rule 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linger {
+    /// Keeps it until closed: what was seen in the field.
+    Hold,
+    /// Gives it up when an exchange waits.
+    Evict,
+}
+
+/// The queue of each service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// `queue.depth_max`, default 100 exchanges. 0: nobody waits.
+    pub depth_max: usize,
+    /// `queue.timeout`, default 30 s. Zero: refused at once.
+    pub timeout: Duration,
+}
+
+/// Places for control calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reserve {
+    /// `reserve.slots`, default 2 per service and machine.
+    pub slots: u32,
+    /// `reserve.paths`.
+    pub paths: Vec<PathPattern>,
+}
+
+/// A path whose segments may be `*`, which stands for exactly one non-empty segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathPattern(pub(crate) String);
+
+impl PathPattern {
+    /// Whether `path` (without query) matches.
+    #[must_use]
+    pub fn matches(&self, path: &str) -> bool {
+        let mut segments = path.split('/');
+        let all = self.0.split('/').all(|want| match segments.next() {
+            Some(got) => want == got || (want == "*" && !got.is_empty()),
+            None => false,
+        });
+        all && segments.next().is_none()
+    }
+}
+
+/// The clocks of an exchange; each starts and stops with the events it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clocks {
+    /// `clocks.connect`, default 5 s: from connect to established.
+    pub connect: Duration,
+    /// `clocks.head`, default 15 s: from accept, or the first byte of a later head, to the complete request head.
+    pub head: Duration,
+    /// `clocks.keep_alive`, default 60 s: how long a client connection is kept between two exchanges.
+    pub keep_alive: Duration,
+}
+
+/// The desktop's agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// `agent.kind`, default `auto`.
+    pub kind: AgentKind,
+    /// `agent.pace`, default 0 s: scout stretches a run to about this long.
+    pub pace: Duration,
+    /// `agent.runs_max`, default 8 runs at once.
+    pub runs_max: usize,
+}
+
+/// Which agent answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentKind {
+    /// The best that is there. Today always scout.
+    Auto,
+    /// The built-in explorer.
+    Scout,
+}
