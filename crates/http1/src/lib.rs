@@ -1,1 +1,28 @@
-//! The HTTP/1.1 relay: heads, framing, Transport and the pump.
+//! The HTTP/1.1 relay: heads, framing, [`Transport`] and the one pump.
+//!
+//! Heads are parsed by `httparse` and then held to the strict rules of RFC 9112; bodies are followed, so that
+//! their end is known, and passed through as they came. While a stream is silent it owns no buffer: bytes move
+//! through one scratch buffer per thread, and memory is taken only while a peer does not read, up to
+//! [`PENDING_MAX`] per direction.
+//!
+//! This crate does not know admission, machines, header policy or logging: it is told which lines to add and
+//! whom to tell about progress.
+
+mod body;
+mod head;
+mod inbox;
+mod pump;
+mod relay;
+mod request;
+mod response;
+mod scratch;
+mod transport;
+
+pub use body::{Body, BodyError, Coding};
+pub use head::{HEAD_BYTES_MAX, HeadError, Version};
+pub use inbox::{INBOX_MAX, Inbox, ReadHead, is_forwarding_claim};
+pub use pump::{PENDING_MAX, Tunnel, TunnelError};
+pub use relay::{Exchange, Failure, Finished, Observer, Stage};
+pub use request::{Credentials, ExtraLines, OWN_PATHS, Request, RequestTarget};
+pub use response::ResponseRules;
+pub use transport::Transport;

@@ -1,0 +1,213 @@
+//! What request and response heads have in common: limits, strictness, and the fields that frame and connect.
+
+use httparse::Header;
+use thiserror::Error;
+
+/// The largest head, request or response, in bytes. Node.js allows 16 KiB, HAProxy 16 KiB, nginx 32 KiB.
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// The most fields of a head. HAProxy allows 101, hyper 100.
+pub(crate) const FIELDS_MAX: usize = 100;
+/// The longest request target; RFC 9112 section 3 asks for at least 8000 bytes.
+pub(crate) const TARGET_BYTES_MAX: usize = 8192;
+
+/// The HTTP version of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0: no chunks, and the connection closes unless asked otherwise.
+    Http10,
+    /// HTTP/1.1.
+    Http11,
+}
+
+/// Why a head is refused. [`HeadError::status`] is the answer to the client.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// Not HTTP/1 syntax.
+    #[error("malformed message head: {0}")]
+    Syntax(httparse::Error),
+    /// Every line of a head ends in CRLF (RFC 9112 section 2.2 allows, and we refuse, the bare LF).
+    #[error("a line of the message head ends in a bare LF")]
+    BareLf,
+    /// Another version than HTTP/1.0 or HTTP/1.1.
+    #[error("HTTP version is not 1.0 or 1.1")]
+    Version,
+    /// More than [`HEAD_BYTES_MAX`] bytes or 100 fields.
+    #[error("message head has more than {HEAD_BYTES_MAX} bytes or {FIELDS_MAX} fields")]
+    TooLarge,
+    /// A request target of more than 8192 bytes.
+    #[error("request target is longer than {TARGET_BYTES_MAX} bytes")]
+    TargetTooLong,
+    /// The target has a form the method does not allow, or characters a URI has not.
+    #[error("request target is not valid")]
+    Target,
+    /// RFC 9112 section 3.2: exactly one valid `Host`.
+    #[error("an HTTP/1.1 request has exactly one valid Host field")]
+    Host,
+    /// RFC 9112 section 6.3: two lengths, a list, or not a number.
+    #[error("Content-Length is not one decimal number")]
+    ContentLength,
+    /// RFC 9112 section 6.1: both ways to frame at once, or chunks in HTTP/1.0.
+    #[error("Transfer-Encoding beside Content-Length, or in HTTP/1.0")]
+    AmbiguousFraming,
+    /// A transfer coding other than one final `chunked`.
+    #[error("transfer coding is not supported; only chunked is")]
+    TransferCoding,
+    /// `Connection` may not nominate the fields a message cannot do without.
+    #[error("Connection nominates a field that is not hop-by-hop")]
+    Connection,
+    /// A method that opens a tunnel.
+    #[error("CONNECT is not supported")]
+    Connect,
+    /// A protocol change.
+    #[error("Upgrade is not supported yet")]
+    Upgrade,
+    /// `Expect` with anything else than `100-continue`.
+    #[error("expectation is not supported; only 100-continue is")]
+    Expectation,
+}
+
+impl HeadError {
+    /// The status code for the client whose request it is (RFC 9110 section 15).
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Version => 505,
+            Self::TooLarge => 431,
+            Self::TargetTooLong => 414,
+            Self::TransferCoding | Self::Connect | Self::Upgrade => 501,
+            Self::Expectation => 417,
+            Self::Syntax(_)
+            | Self::BareLf
+            | Self::Target
+            | Self::Host
+            | Self::ContentLength
+            | Self::AmbiguousFraming
+            | Self::Connection => 400,
+        }
+    }
+}
+
+impl From<httparse::Error> for HeadError {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::TooManyHeaders => Self::TooLarge,
+            httparse::Error::Version => Self::Version,
+            other => Self::Syntax(other),
+        }
+    }
+}
+
+/// What the fields of a head say about framing and about the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Fields<'h> {
+    pub(crate) content_length: Option<u64>,
+    pub(crate) chunked: bool,
+    pub(crate) close: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) upgrade: bool,
+    /// Other fields that `Connection` nominates: not passed on (RFC 9110 section 7.6.1).
+    nominated: Vec<&'h str>,
+}
+
+impl<'h> Fields<'h> {
+    pub(crate) fn scan(fields: &[Header<'h>], version: Version) -> Result<Self, HeadError> {
+        let mut scan = Self::default();
+        let mut transfer_encoding = None;
+        for field in fields {
+            if is(field.name, "content-length") {
+                let length = decimal(field.value).ok_or(HeadError::ContentLength)?;
+                if scan.content_length.replace(length).is_some() {
+                    return Err(HeadError::ContentLength);
+                }
+            } else if is(field.name, "transfer-encoding") {
+                if transfer_encoding.replace(field.value).is_some() {
+                    return Err(HeadError::TransferCoding);
+                }
+            } else if is(field.name, "connection") {
+                scan.options(field.value)?;
+            }
+        }
+        if let Some(value) = transfer_encoding {
+            if scan.content_length.is_some() || version == Version::Http10 {
+                return Err(HeadError::AmbiguousFraming);
+            }
+            if !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(HeadError::TransferCoding);
+            }
+            scan.chunked = true;
+        }
+        Ok(scan)
+    }
+
+    fn options(&mut self, value: &'h [u8]) -> Result<(), HeadError> {
+        let value = str::from_utf8(value).map_err(|_| HeadError::Connection)?;
+        for option in value.split(',').map(str::trim).filter(|option| !option.is_empty()) {
+            if is(option, "close") {
+                self.close = true;
+            } else if is(option, "keep-alive") {
+                self.keep_alive = true;
+            } else if is(option, "upgrade") {
+                self.upgrade = true;
+            } else if ["host", "content-length", "transfer-encoding"]
+                .iter()
+                .any(|name| is(option, name))
+            {
+                return Err(HeadError::Connection);
+            } else {
+                self.nominated.push(option);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the field ends at this hop (RFC 9110 section 7.6.1).
+    pub(crate) fn is_hop_by_hop(&self, name: &str) -> bool {
+        const HOP_BY_HOP: [&str; 6] =
+            ["connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"];
+        HOP_BY_HOP.iter().any(|hop| is(name, hop))
+            || self.nominated.iter().any(|nominated| is(name, nominated))
+    }
+}
+
+/// Field names and connection options match without regard to case.
+pub(crate) fn is(name: &str, lower: &str) -> bool {
+    name.eq_ignore_ascii_case(lower)
+}
+
+/// A number of 1*DIGIT, nothing else.
+fn decimal(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Refuses a complete head that has a line feed without its carriage return.
+pub(crate) fn check_line_ends(head: &[u8]) -> Result<(), HeadError> {
+    let mut previous = 0;
+    for &byte in head {
+        if byte == b'\n' && previous != b'\r' {
+            return Err(HeadError::BareLf);
+        }
+        previous = byte;
+    }
+    Ok(())
+}
+
+/// An unfinished head that is already too large will not get better.
+pub(crate) fn check_partial(bytes: &[u8]) -> Result<(), HeadError> {
+    if bytes.len() >= HEAD_BYTES_MAX { Err(HeadError::TooLarge) } else { Ok(()) }
+}
+
+pub(crate) fn version(minor: Option<u8>) -> Version {
+    if minor == Some(0) { Version::Http10 } else { Version::Http11 }
+}
+
+/// Appends one field line.
+pub(crate) fn push_field(wire: &mut Vec<u8>, name: &str, value: &[u8]) {
+    wire.extend_from_slice(name.as_bytes());
+    wire.extend_from_slice(b": ");
+    wire.extend_from_slice(value);
+    wire.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,306 @@
+//! One exchange over two transports: request head and body up, response heads and body down, at the same time.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use thiserror::Error;
+
+use crate::body::{Body, BodyError};
+use crate::head::{HEAD_BYTES_MAX, HeadError};
+use crate::inbox::Inbox;
+use crate::pump::{Flow, FlowError};
+use crate::request::Request;
+use crate::response::{Response, ResponseRules};
+use crate::scratch;
+use crate::transport::Transport;
+
+/// How far an exchange has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Waiting for a place.
+    Queued,
+    /// Connecting to the machine.
+    Connecting,
+    /// The request is being sent, or the machine has not answered yet.
+    Waiting,
+    /// The response head is out, its body is being relayed.
+    Streaming,
+}
+
+impl Stage {
+    /// The name in records and APIs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Connecting => "connecting",
+            Self::Waiting => "waiting",
+            Self::Streaming => "streaming",
+        }
+    }
+}
+
+/// Hears what the relay does, for records and metrics. Called for every chunk: implementations are a few stores.
+pub trait Observer {
+    /// A final response head has been relayed.
+    fn responded(&self, status: u16);
+    /// Response bytes, head included, were handed to the client's transport.
+    fn sent(&self, bytes: usize);
+    /// Request bytes, head included, were handed to the machine's transport.
+    fn received(&self, bytes: usize);
+}
+
+/// A complete exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finished {
+    /// The status of the final response.
+    pub status: u16,
+    /// Whether the client's connection may serve another request.
+    pub client_keep_alive: bool,
+    /// Whether the machine's connection may serve another request.
+    pub machine_keep_alive: bool,
+}
+
+/// Why an exchange is not complete, and whose doing it was.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The client went away, or sent what is not a body.
+    #[error("client went away")]
+    ClientGone(#[source] Option<io::Error>),
+    /// The request body breaks the chunked coding.
+    #[error("request body is malformed")]
+    RequestBody(#[source] BodyError),
+    /// The machine closed or reset the connection.
+    #[error("the machine's connection failed")]
+    MachineConnection(#[source] Option<io::Error>),
+    /// The machine's response head is refused.
+    #[error("the machine's response is not valid")]
+    ResponseHead(#[source] HeadError),
+    /// The machine's response body is malformed or was cut.
+    #[error("the machine's response body is not valid")]
+    ResponseBody(#[source] BodyError),
+}
+
+/// The state of one exchange.
+#[derive(Debug)]
+pub struct Exchange {
+    up: Flow,
+    up_state: Up,
+    down: Down,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Up {
+    Sending,
+    /// Everything is sent: only the client's going away matters.
+    Sent,
+    /// The machine stopped reading: its response decides.
+    Broken,
+}
+
+#[derive(Debug)]
+enum Down {
+    Head(Box<Heads>),
+    Body { flow: Flow, status: u16, client_keep_alive: bool, machine_keep_alive: bool },
+}
+
+/// Until the final head: interim heads are passed on as they come (RFC 9110 section 15.2).
+#[derive(Debug)]
+struct Heads {
+    partial: Vec<u8>,
+    rules: ResponseRules,
+    interim: Flow,
+}
+
+impl Exchange {
+    /// An exchange about to send `request`; body bytes that came with its head are taken out of `inbox`.
+    ///
+    /// # Errors
+    /// Those bytes are not a body.
+    pub fn new(
+        request: &mut Request,
+        rules: ResponseRules,
+        inbox: &mut Inbox,
+    ) -> Result<Self, BodyError> {
+        let mut up = Flow::new(request.body.clone(), std::mem::take(&mut request.wire));
+        if !inbox.is_empty() {
+            let mut bytes = inbox.drain();
+            let consumed = up.feed(&mut bytes)?;
+            inbox.put_back(&bytes[consumed..]);
+        }
+        let interim = Flow::new(Body::none(), Vec::new());
+        let down = Down::Head(Box::new(Heads { partial: Vec::new(), rules, interim }));
+        Ok(Self { up, up_state: Up::Sending, down })
+    }
+
+    /// Whether the response has begun: then a failure can only be shown by cutting the connection.
+    #[must_use]
+    pub fn has_responded(&self) -> bool {
+        matches!(self.down, Down::Body { .. })
+    }
+
+    /// Prepares the exchange for another machine's connection. False if that would not be safe: some of the request
+    /// has been sent, and the machine may have acted on it.
+    pub fn can_restart(&mut self) -> bool {
+        let is_unsent = self.up.is_unsent() && !self.has_responded();
+        if is_unsent {
+            self.up_state = Up::Sending;
+        }
+        is_unsent
+    }
+
+    /// Moves bytes both ways until the response is complete.
+    ///
+    /// # Errors
+    /// See [`Failure`]. Dropping the exchange earlier is safe: the caller drops both transports with it.
+    pub fn poll<C: Transport, M: Transport>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut C,
+        inbox: &mut Inbox,
+        machine: &mut M,
+        observer: &impl Observer,
+    ) -> Poll<Result<Finished, Failure>> {
+        self.poll_up(cx, client, inbox, machine, observer)?;
+        let down = self.poll_down(cx, client, machine, observer);
+        if let Poll::Ready(result) = down {
+            return Poll::Ready(result);
+        }
+        if self.up_state == Up::Sent
+            && let Poll::Ready(error) = inbox.poll_gone(cx, client)
+        {
+            return Poll::Ready(Err(Failure::ClientGone(error)));
+        }
+        Poll::Pending
+    }
+
+    fn poll_up<C: Transport, M: Transport>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut C,
+        inbox: &mut Inbox,
+        machine: &mut M,
+        observer: &impl Observer,
+    ) -> Result<(), Failure> {
+        if matches!(self.up_state, Up::Sent | Up::Broken) {
+            return Ok(());
+        }
+        let mut excess = Vec::new();
+        let mut moved = |bytes| observer.received(bytes);
+        let result = self.up.poll(cx, client, machine, &mut moved, &mut excess);
+        match result {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => {
+                self.up_state = Up::Sent;
+                if !excess.is_empty() {
+                    inbox.put_back(&excess);
+                }
+            }
+            Poll::Ready(Err(FlowError::Write(_))) => self.up_state = Up::Broken,
+            Poll::Ready(Err(FlowError::Read(error))) => {
+                return Err(Failure::ClientGone(Some(error)));
+            }
+            Poll::Ready(Err(FlowError::Body(BodyError::Truncated))) => {
+                return Err(Failure::ClientGone(None));
+            }
+            Poll::Ready(Err(FlowError::Body(error))) => return Err(Failure::RequestBody(error)),
+        }
+        Ok(())
+    }
+
+    fn poll_down<C: Transport, M: Transport>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut C,
+        machine: &mut M,
+        observer: &impl Observer,
+    ) -> Poll<Result<Finished, Failure>> {
+        while let Down::Head(heads) = &mut self.down {
+            let mut moved = |bytes| observer.sent(bytes);
+            if let Poll::Ready(flushed) = heads.interim.poll_flush(cx, client, &mut moved) {
+                flushed.map_err(down_failure)?;
+            }
+            if let Some(body) = ready!(heads.poll_read(cx, machine))? {
+                self.down = body;
+                if let Down::Body { status, .. } = &self.down {
+                    observer.responded(*status);
+                }
+            }
+        }
+        let Down::Body { flow, status, client_keep_alive, machine_keep_alive } = &mut self.down
+        else {
+            unreachable!("the loop ends with a body")
+        };
+        let mut excess = Vec::new();
+        let mut moved = |bytes| observer.sent(bytes);
+        ready!(flow.poll(cx, machine, client, &mut moved, &mut excess)).map_err(down_failure)?;
+        let is_request_sent = self.up_state == Up::Sent;
+        Poll::Ready(Ok(Finished {
+            status: *status,
+            client_keep_alive: *client_keep_alive && is_request_sent,
+            machine_keep_alive: *machine_keep_alive && is_request_sent && excess.is_empty(),
+        }))
+    }
+}
+
+impl Heads {
+    /// Reads once; None if the final head is not complete yet.
+    fn poll_read<M: Transport>(
+        &mut self,
+        cx: &mut Context<'_>,
+        machine: &mut M,
+    ) -> Poll<Result<Option<Down>, Failure>> {
+        scratch::with(|buf| {
+            let read = match ready!(machine.poll_read(cx, buf)) {
+                Ok(0) => return Poll::Ready(Err(Failure::MachineConnection(None))),
+                Ok(read) => read,
+                Err(error) => return Poll::Ready(Err(Failure::MachineConnection(Some(error)))),
+            };
+            if self.partial.is_empty() {
+                return Poll::Ready(self.parse(&mut buf[..read]));
+            }
+            let mut bytes = std::mem::take(&mut self.partial);
+            bytes.extend_from_slice(&buf[..read]);
+            Poll::Ready(self.parse(&mut bytes))
+        })
+    }
+
+    fn parse(&mut self, bytes: &mut [u8]) -> Result<Option<Down>, Failure> {
+        let mut wire = self.interim.take_pending();
+        let mut at = 0;
+        let response = loop {
+            let parsed = Response::parse(&bytes[at..], &self.rules, &mut wire)
+                .map_err(Failure::ResponseHead)?;
+            let Some((response, length)) = parsed else {
+                if wire.len() > HEAD_BYTES_MAX {
+                    return Err(Failure::ResponseHead(HeadError::TooLarge));
+                }
+                self.partial = bytes[at..].to_vec();
+                self.interim = Flow::new(Body::none(), wire);
+                return Ok(None);
+            };
+            at += length;
+            if !response.is_interim() {
+                break response;
+            }
+        };
+        let mut flow = Flow::new(response.body, wire);
+        let body = &mut bytes[at..];
+        let consumed = flow.feed(body).map_err(Failure::ResponseBody)?;
+        Ok(Some(Down::Body {
+            flow,
+            status: response.status,
+            client_keep_alive: response.client_keep_alive,
+            machine_keep_alive: response.machine_keep_alive && consumed == body.len(),
+        }))
+    }
+}
+
+/// Whose doing it was that the response could not be moved.
+fn down_failure(error: FlowError) -> Failure {
+    match error {
+        FlowError::Read(error) => Failure::MachineConnection(Some(error)),
+        FlowError::Write(error) => Failure::ClientGone(Some(error)),
+        FlowError::Body(error) => Failure::ResponseBody(error),
+    }
+}

@@ -1,0 +1,367 @@
+//! Request heads: from what a client sent to what a machine gets.
+
+use httparse::Header;
+
+use crate::body::Body;
+use crate::head::{
+    FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, TARGET_BYTES_MAX, Version, check_line_ends,
+    check_partial, is, push_field, version,
+};
+
+/// What the gateway does to a head's fields.
+#[derive(Debug, Clone, Copy)]
+pub struct ExtraLines<'a> {
+    /// Fields a client may not claim: left out.
+    pub untrusted: fn(&str) -> bool,
+    /// Complete field lines (with CRLF) put in their place.
+    pub lines: &'a [u8],
+}
+
+/// A method and where it goes, as a record keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTarget {
+    /// The method, as sent.
+    pub method: Box<str>,
+    /// The path without query: a query may hold secrets and is not recorded.
+    pub path: Box<str>,
+    /// The query, without `?`.
+    pub query: Option<Box<str>>,
+}
+
+/// A request whose head has been read, checked and rewritten.
+#[derive(Debug)]
+pub struct Request {
+    /// Method and path.
+    pub target: RequestTarget,
+    /// The `Host` field, or the authority of an absolute target.
+    pub host: Box<str>,
+    /// The client's version.
+    pub version: Version,
+    /// The body that follows.
+    pub body: Body,
+    /// Whether the client lets the connection serve another request.
+    pub keep_alive: bool,
+    /// The head for the machine, ready to send.
+    pub wire: Vec<u8>,
+    /// What the client shows to be let in; kept for [`OWN_PATHS`] only.
+    pub credentials: Option<Box<Credentials>>,
+}
+
+/// The paths that the gateway answers itself.
+pub const OWN_PATHS: &str = "/.outlast/";
+
+/// The fields that say who asks, as sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// All `Cookie` fields.
+    pub cookie: Option<Box<str>>,
+    /// The `Authorization` field.
+    pub authorization: Option<Box<str>>,
+    /// The `Origin` field.
+    pub origin: Option<Box<str>>,
+}
+
+impl Request {
+    /// Parses the head at the start of `bytes` and says how long it was; None if it is not complete yet.
+    ///
+    /// # Errors
+    /// The head breaks a rule of RFC 9110 or RFC 9112, or asks for what is not supported.
+    pub fn parse(bytes: &[u8], extra: ExtraLines<'_>) -> Result<Option<(Self, usize)>, HeadError> {
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut head = httparse::Request::new(&mut fields);
+        let length = match head.parse(bytes)? {
+            httparse::Status::Complete(length) if length <= HEAD_BYTES_MAX => length,
+            httparse::Status::Complete(_) => return Err(HeadError::TooLarge),
+            httparse::Status::Partial => {
+                if head.path.is_some_and(|path| path.len() > TARGET_BYTES_MAX) {
+                    return Err(HeadError::TargetTooLong);
+                }
+                check_partial(bytes)?;
+                return Ok(None);
+            }
+        };
+        check_line_ends(&bytes[..length])?;
+        Ok(Some((Self::checked(&head, extra)?, length)))
+    }
+
+    /// Whether the response has no body because the method is `HEAD`.
+    #[must_use]
+    pub fn is_head(&self) -> bool {
+        &*self.target.method == "HEAD"
+    }
+
+    fn checked(head: &httparse::Request<'_, '_>, extra: ExtraLines<'_>) -> Result<Self, HeadError> {
+        let version = version(head.version);
+        let method = head.method.expect("a complete head has a method");
+        let target = head.path.expect("a complete head has a target");
+        let fields = Fields::scan(head.headers, version)?;
+        refuse_unsupported(method, head.headers, &fields)?;
+        let (authority, origin_form) = split_target(method, target)?;
+        let host = host(head.headers, authority, version)?;
+        let (path, query) = match origin_form.split_once('?') {
+            Some((path, query)) => (path, Some(query.into())),
+            None => (origin_form, None),
+        };
+        let body = match (fields.chunked, fields.content_length) {
+            (true, _) => Body::chunked_request(),
+            (false, Some(length)) => Body::length(length),
+            (false, None) => Body::none(),
+        };
+        Ok(Self {
+            target: RequestTarget { method: method.into(), path: path.into(), query },
+            host: host.into(),
+            version,
+            body,
+            keep_alive: keep_alive(version, &fields),
+            wire: rewrite(method, origin_form, host, head.headers, &fields, extra),
+            credentials: path.starts_with(OWN_PATHS).then(|| {
+                Box::new(Credentials {
+                    cookie: text(head.headers, "cookie"),
+                    authorization: text(head.headers, "authorization"),
+                    origin: text(head.headers, "origin"),
+                })
+            }),
+        })
+    }
+}
+
+/// RFC 9112 section 9.3.
+pub(crate) fn keep_alive(version: Version, fields: &Fields<'_>) -> bool {
+    match version {
+        Version::Http11 => !fields.close,
+        Version::Http10 => fields.keep_alive && !fields.close,
+    }
+}
+
+fn refuse_unsupported(
+    method: &str,
+    headers: &[Header<'_>],
+    fields: &Fields<'_>,
+) -> Result<(), HeadError> {
+    if method == "CONNECT" {
+        return Err(HeadError::Connect);
+    }
+    for field in headers {
+        // `h2c` by Upgrade is gone (RFC 9113 section 3.1) and may be ignored, as any Upgrade may; a WebSocket
+        // client, though, deserves a clear answer.
+        if fields.upgrade
+            && is(field.name, "upgrade")
+            && !field.value.to_ascii_lowercase().starts_with(b"h2c")
+        {
+            return Err(HeadError::Upgrade);
+        }
+        if is(field.name, "expect") && !field.value.eq_ignore_ascii_case(b"100-continue") {
+            return Err(HeadError::Expectation);
+        }
+    }
+    Ok(())
+}
+
+/// The authority, if the target has one, and the origin-form (RFC 9112 section 3.2).
+fn split_target<'t>(
+    method: &str,
+    target: &'t str,
+) -> Result<(Option<&'t str>, &'t str), HeadError> {
+    if target.len() > TARGET_BYTES_MAX {
+        return Err(HeadError::TargetTooLong);
+    }
+    if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Err(HeadError::Target);
+    }
+    if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
+        return Ok((None, target));
+    }
+    let scheme_end = target.find("://").ok_or(HeadError::Target)?;
+    if !["http", "https"].iter().any(|scheme| is(&target[..scheme_end], scheme)) {
+        return Err(HeadError::Target);
+    }
+    let rest = &target[scheme_end + 3..];
+    let path_start = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(path_start);
+    let origin_form = if path.is_empty() { "/" } else { path };
+    if authority.is_empty() || !origin_form.starts_with('/') {
+        return Err(HeadError::Target);
+    }
+    Ok((Some(authority), origin_form))
+}
+
+/// RFC 9112 section 3.2: one `Host`; an absolute target takes its place.
+fn host<'h>(
+    headers: &[Header<'h>],
+    authority: Option<&'h str>,
+    version: Version,
+) -> Result<&'h str, HeadError> {
+    let mut hosts = headers.iter().filter(|field| is(field.name, "host"));
+    let (first, second) = (hosts.next(), hosts.next());
+    if second.is_some() || (first.is_none() && version == Version::Http11) {
+        return Err(HeadError::Host);
+    }
+    let claimed = match first {
+        Some(field) => str::from_utf8(field.value).map_err(|_| HeadError::Host)?,
+        None => "",
+    };
+    let host = authority.unwrap_or(claimed);
+    let is_allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(&byte);
+    if host.bytes().chain(claimed.bytes()).all(is_allowed) {
+        Ok(host)
+    } else {
+        Err(HeadError::Host)
+    }
+}
+
+fn rewrite(
+    method: &str,
+    target: &str,
+    host: &str,
+    headers: &[Header<'_>],
+    fields: &Fields<'_>,
+    extra: ExtraLines<'_>,
+) -> Vec<u8> {
+    let size: usize = headers.iter().map(|field| field.name.len() + field.value.len() + 4).sum();
+    let mut wire = Vec::with_capacity(method.len() + target.len() + size + extra.lines.len() + 64);
+    wire.extend_from_slice(method.as_bytes());
+    wire.push(b' ');
+    wire.extend_from_slice(target.as_bytes());
+    wire.extend_from_slice(b" HTTP/1.1\r\n");
+    push_field(&mut wire, "Host", host.as_bytes());
+    for field in headers {
+        if !is(field.name, "host")
+            && !fields.is_hop_by_hop(field.name)
+            && !(extra.untrusted)(field.name)
+        {
+            push_field(&mut wire, field.name, field.value);
+        }
+    }
+    wire.extend_from_slice(extra.lines);
+    wire.extend_from_slice(b"\r\n");
+    wire
+}
+
+/// All fields of the name, joined as RFC 6265 section 5.4 joins cookies; None if there is none or it is not text.
+fn text(headers: &[Header<'_>], name: &str) -> Option<Box<str>> {
+    let values: Vec<&str> = headers
+        .iter()
+        .filter(|field| is(field.name, name))
+        .filter_map(|field| str::from_utf8(field.value).ok())
+        .collect();
+    (!values.is_empty()).then(|| values.join("; ").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXTRA: ExtraLines<'static> =
+        ExtraLines { untrusted: |name| is(name, "fly-client-ip"), lines: b"Fly-Client-IP: 1\r\n" };
+
+    fn parse(head: &str) -> Result<Option<(Request, usize)>, HeadError> {
+        Request::parse(head.as_bytes(), EXTRA)
+    }
+
+    #[test]
+    fn a_head_is_rewritten_for_the_machine() {
+        let head = "POST /api/chat?x=1 HTTP/1.1\r\nHost: a:8080\r\nFly-Client-IP: 6.6.6.6\r\n\
+                    Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nTE: trailers\r\nKeep-Alive: 5\r\n\
+                    Content-Length: 3\r\nCookie: a=b\r\n\r\nabc";
+        let (request, length) = parse(head).expect("valid").expect("complete");
+        assert_eq!(length, head.len() - 3);
+        let wire = String::from_utf8(request.wire).expect("text");
+        assert_eq!(
+            wire,
+            "POST /api/chat?x=1 HTTP/1.1\r\nHost: a:8080\r\nContent-Length: 3\r\n\
+             Cookie: a=b\r\nFly-Client-IP: 1\r\n\r\n"
+        );
+        assert_eq!(&*request.target.path, "/api/chat");
+        assert_eq!(request.body, Body::length(3));
+        assert!(request.keep_alive);
+    }
+
+    #[test]
+    fn an_absolute_target_takes_the_place_of_host() {
+        let head = "GET http://b.example:1?q HTTP/1.1\r\nHost: a\r\n\r\n";
+        assert_eq!(parse(head).err(), Some(HeadError::Target));
+        let head = "GET HTTP://b.example:1/x?q HTTP/1.1\r\nHost: a\r\n\r\n";
+        let (request, _) = parse(head).expect("valid").expect("complete");
+        assert!(request.wire.starts_with(b"GET /x?q HTTP/1.1\r\nHost: b.example:1\r\n"));
+    }
+
+    #[test]
+    fn keep_alive_follows_the_version() {
+        for (head, want) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false),
+            ("GET / HTTP/1.0\r\n\r\n", false),
+            ("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true),
+        ] {
+            let (request, _) = parse(head).expect("valid").expect("complete");
+            assert_eq!(request.keep_alive, want, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn heads_that_are_refused() {
+        for (lines, status) in [
+            ("GET / HTTP/1.1\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a b\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a/b\r\n", 400),
+            ("GET / HTTP/1.1\nHost: a\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost : a\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n", 400),
+            ("GET / HTTP/2.0\r\nHost: a\r\n", 505),
+            ("GET /#x HTTP/1.1\r\nHost: a\r\n", 400),
+            ("GET x HTTP/1.1\r\nHost: a\r\n", 400),
+            ("GET * HTTP/1.1\r\nHost: a\r\n", 400),
+            ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n", 400),
+            ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n", 501),
+            ("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n", 501),
+            ("POST / HTTP/1.1\r\nHost: a\r\nExpect: bread\r\n", 417),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n", 400),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+                400,
+            ),
+            ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n", 501),
+            (
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                501,
+            ),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: Host\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\n", 400),
+        ] {
+            let error = parse(&format!("{lines}\r\n")).err();
+            assert_eq!(error.as_ref().map(HeadError::status), Some(status), "{lines:?} {error:?}");
+        }
+    }
+
+    #[test]
+    fn large_heads_are_refused_before_they_are_complete() {
+        let long = "a".repeat(HEAD_BYTES_MAX);
+        let error = parse(&format!("GET / HTTP/1.1\r\nX: {long}")).err();
+        assert_eq!(error, Some(HeadError::TooLarge));
+        let error = parse(&format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n")).err();
+        assert_eq!(error, Some(HeadError::TooLarge));
+        let target = "a".repeat(TARGET_BYTES_MAX);
+        let error = parse(&format!("GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n")).err();
+        assert_eq!(error, Some(HeadError::TargetTooLong));
+        let many = "A: b\r\n".repeat(FIELDS_MAX + 1);
+        let error = parse(&format!("GET / HTTP/1.1\r\n{many}\r\n")).err();
+        assert_eq!(error, Some(HeadError::TooLarge));
+    }
+
+    #[test]
+    fn a_head_in_pieces_is_incomplete_until_its_last_byte() {
+        let head = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for end in 0..head.len() {
+            assert!(parse(&head[..end]).expect("valid so far").is_none(), "{end}");
+        }
+        assert!(parse(head).expect("valid").is_some());
+    }
+}

@@ -1,0 +1,213 @@
+//! Response heads: from what a machine sent to what the client gets.
+
+use httparse::Header;
+
+use crate::body::{Body, Coding};
+use crate::head::{
+    FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, Version, check_line_ends, check_partial, is,
+    push_field, version,
+};
+use crate::request::keep_alive;
+
+/// What a response must suit.
+#[derive(Debug, Clone)]
+pub struct ResponseRules {
+    /// The request was `HEAD`: the response has no body whatever it says.
+    pub is_head: bool,
+    /// The client's version: HTTP/1.0 gets no chunks.
+    pub client_version: Version,
+    /// Whether the client's connection may serve another request.
+    pub keep_alive: bool,
+    /// Complete field lines (with CRLF) added to the final head.
+    pub lines: Box<[u8]>,
+}
+
+/// A response head that has been read and rewritten.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// The body that follows, on the machine's side.
+    pub(crate) body: Body,
+    /// Whether the machine lets the connection serve another request.
+    pub(crate) machine_keep_alive: bool,
+    /// Whether the client may send another request on its connection.
+    pub(crate) client_keep_alive: bool,
+}
+
+impl Response {
+    /// Whether another head follows (RFC 9110 section 15.2).
+    pub(crate) fn is_interim(&self) -> bool {
+        self.status < 200
+    }
+
+    /// Parses the head at the start of `bytes`, appends the client's head to `wire`, and says how long the head was;
+    /// None if it is not complete yet.
+    pub(crate) fn parse(
+        bytes: &[u8],
+        rules: &ResponseRules,
+        wire: &mut Vec<u8>,
+    ) -> Result<Option<(Self, usize)>, HeadError> {
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+        let mut head = httparse::Response::new(&mut fields);
+        let length = match head.parse(bytes)? {
+            httparse::Status::Complete(length) if length <= HEAD_BYTES_MAX => length,
+            httparse::Status::Complete(_) => return Err(HeadError::TooLarge),
+            httparse::Status::Partial => {
+                check_partial(bytes)?;
+                return Ok(None);
+            }
+        };
+        check_line_ends(&bytes[..length])?;
+        Ok(Some((Self::checked(&head, rules, wire)?, length)))
+    }
+
+    fn checked(
+        head: &httparse::Response<'_, '_>,
+        rules: &ResponseRules,
+        wire: &mut Vec<u8>,
+    ) -> Result<Self, HeadError> {
+        let version = version(head.version);
+        let status = head.code.expect("a complete head has a status");
+        // 101 answers an Upgrade that was not relayed; below 100 and above 599 there is nothing (section 15).
+        if status == 101 || !(100..600).contains(&status) {
+            return Err(HeadError::Upgrade);
+        }
+        let fields = Fields::scan(head.headers, version)?;
+        let body = body(status, &fields, rules);
+        let client_keep_alive = rules.keep_alive
+            && !body.is_until_close()
+            && !(fields.chunked && rules.client_version == Version::Http10);
+        let response = Self {
+            status,
+            machine_keep_alive: keep_alive(version, &fields) && !body.is_until_close(),
+            client_keep_alive,
+            body,
+        };
+        // An HTTP/1.0 client does not know interim responses (RFC 9110 section 15.2).
+        if !(response.is_interim() && rules.client_version == Version::Http10) {
+            response.rewrite(head.reason.unwrap_or(""), head.headers, &fields, rules, wire);
+        }
+        Ok(response)
+    }
+
+    fn rewrite(
+        &self,
+        reason: &str,
+        headers: &[Header<'_>],
+        fields: &Fields<'_>,
+        rules: &ResponseRules,
+        wire: &mut Vec<u8>,
+    ) {
+        let hundreds = [self.status / 100, self.status / 10 % 10, self.status % 10];
+        wire.extend_from_slice(b"HTTP/1.1 ");
+        wire.extend(hundreds.iter().map(|digit| b'0' + u8::try_from(*digit).expect("a digit")));
+        wire.push(b' ');
+        wire.extend_from_slice(reason.as_bytes());
+        wire.extend_from_slice(b"\r\n");
+        let decodes = rules.client_version == Version::Http10;
+        for field in headers {
+            let is_dropped = fields.is_hop_by_hop(field.name)
+                || (decodes && is(field.name, "transfer-encoding"));
+            if !is_dropped {
+                push_field(wire, field.name, field.value);
+            }
+        }
+        if !self.is_interim() {
+            wire.extend_from_slice(&rules.lines);
+            if !self.client_keep_alive {
+                wire.extend_from_slice(b"Connection: close\r\n");
+            } else if rules.client_version == Version::Http10 {
+                wire.extend_from_slice(b"Connection: keep-alive\r\n");
+            }
+        }
+        wire.extend_from_slice(b"\r\n");
+    }
+}
+
+/// RFC 9112 section 6.3.
+fn body(status: u16, fields: &Fields<'_>, rules: &ResponseRules) -> Body {
+    if rules.is_head || status < 200 || status == 204 || status == 304 {
+        return Body::none();
+    }
+    match (fields.chunked, fields.content_length) {
+        (true, _) => Body::chunked_response(match rules.client_version {
+            Version::Http10 => Coding::Decoded,
+            Version::Http11 => Coding::AsIs,
+        }),
+        (false, Some(length)) => Body::length(length),
+        (false, None) => Body::until_close(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> ResponseRules {
+        ResponseRules {
+            is_head: false,
+            client_version: Version::Http11,
+            keep_alive: true,
+            lines: (*b"Via: 1.1 outlast\r\n").into(),
+        }
+    }
+
+    fn parse(head: &str, rules: &ResponseRules) -> Result<(Response, String), HeadError> {
+        let mut wire = Vec::new();
+        let (response, length) =
+            Response::parse(head.as_bytes(), rules, &mut wire)?.expect("complete");
+        assert_eq!(length, head.len());
+        Ok((response, String::from_utf8(wire).expect("text")))
+    }
+
+    #[test]
+    fn a_head_is_rewritten_for_the_client() {
+        let head = "HTTP/1.0 200 Fine\r\nServer: app\r\nKeep-Alive: timeout=5\r\n\
+                    Connection: keep-alive\r\nContent-Length: 2\r\n\r\n";
+        let (response, wire) = parse(head, &rules()).expect("valid");
+        assert_eq!(
+            wire,
+            "HTTP/1.1 200 Fine\r\nServer: app\r\nContent-Length: 2\r\nVia: 1.1 outlast\r\n\r\n"
+        );
+        assert!(response.machine_keep_alive && response.client_keep_alive);
+        assert_eq!(response.body, Body::length(2));
+    }
+
+    #[test]
+    fn bodies_follow_section_6_3() {
+        let head = |status| format!("HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n");
+        for status in [204, 304] {
+            assert!(parse(&head(status), &rules()).expect("valid").0.body.is_ended());
+        }
+        let for_head = ResponseRules { is_head: true, ..rules() };
+        assert!(parse(&head(200), &for_head).expect("valid").0.body.is_ended());
+        let (response, wire) = parse("HTTP/1.1 200 X\r\n\r\n", &rules()).expect("valid");
+        assert!(response.body.is_until_close() && wire.contains("Connection: close\r\n"));
+        assert!(!response.machine_keep_alive && !response.client_keep_alive);
+    }
+
+    #[test]
+    fn an_http_1_0_client_gets_no_chunks_and_no_interim_responses() {
+        let rules = ResponseRules { client_version: Version::Http10, ..rules() };
+        let head = "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let (response, wire) = parse(head, &rules).expect("valid");
+        assert_eq!(wire, "HTTP/1.1 200 X\r\nVia: 1.1 outlast\r\nConnection: close\r\n\r\n");
+        assert_eq!(response.body, Body::chunked_response(Coding::Decoded));
+        let (response, wire) = parse("HTTP/1.1 100 Continue\r\n\r\n", &rules).expect("valid");
+        assert!(response.is_interim() && wire.is_empty());
+    }
+
+    #[test]
+    fn responses_that_are_refused() {
+        for head in [
+            "HTTP/1.1 101 Switching\r\n\r\n",
+            "HTTP/1.1 999 X\r\n\r\n",
+            "HTTP/1.1 200 X\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 X\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            "HTTP/1.1 200 X\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "HTTP/1.1 200 X\nServer: a\r\n\r\n",
+        ] {
+            assert!(parse(head, &rules()).is_err(), "{head:?}");
+        }
+    }
+}

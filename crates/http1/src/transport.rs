@@ -1,0 +1,74 @@
+//! What the relay moves bytes over.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A bidirectional byte stream: TCP today, TLS and HTTP/2 streams later, a simulated pipe in tests.
+///
+/// All methods follow the conventions of tokio's `AsyncRead` and `AsyncWrite`: `Pending` has registered the
+/// waker of `cx` for that direction.
+pub trait Transport: Send + Unpin {
+    /// Reads some bytes. `Ready(Ok(0))` is end-of-file.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes some bytes and says how many.
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Ends the sending direction after everything written has been handed over (FIN for TCP).
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Makes the coming drop an abortive one (RST for TCP), so that the peer cannot take what it has got for a
+    /// complete message (RFC 9112 section 8: only the close delimits some bodies).
+    fn abort_on_drop(&mut self);
+}
+
+impl Transport for TcpStream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        poll_read(self, cx, buf)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(self).poll_write(cx, bytes)
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self).poll_shutdown(cx)
+    }
+
+    fn abort_on_drop(&mut self) {
+        // It fails only on a socket that is dead already, which is as visible to the peer.
+        self.set_zero_linger().ok();
+    }
+}
+
+/// The simulated pipe has no abortive close: tests over it look at outcomes, tests over TCP at resets.
+impl Transport for DuplexStream {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        poll_read(self, cx, buf)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(self).poll_write(cx, bytes)
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self).poll_shutdown(cx)
+    }
+
+    fn abort_on_drop(&mut self) {}
+}
+
+// tokio's `poll_read` clears the readiness after a short read, so that a chunk costs one `recv` and not two.
+fn poll_read<R: AsyncRead + Unpin>(
+    reader: &mut R,
+    cx: &mut Context<'_>,
+    buf: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut read_buf = ReadBuf::new(buf);
+    ready!(Pin::new(reader).poll_read(cx, &mut read_buf))?;
+    Poll::Ready(Ok(read_buf.filled().len()))
+}
