@@ -1,0 +1,330 @@
+//! The async handle: permits that give their place back when dropped, and waits with a deadline.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use outlast_runtime::clock;
+use tokio::sync::{Notify, oneshot};
+
+use crate::queue::ClientKey;
+use crate::state::{
+    Class, LeaseId, Limits, MachineKey, MachineUsage, Settings, State, Ticket, Verdict,
+};
+
+/// An eviction is a close and takes microseconds; who waits for one may wait so long even where `queue.timeout` is zero.
+const EVICTION_WAIT: Duration = Duration::from_secs(1);
+
+/// Why an exchange was not admitted (rule 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// All machines are at their hard limit, and nobody may wait (`queue.timeout` is zero).
+    Limit,
+    /// All machines are at their hard limit, and too many wait already.
+    QueueFull,
+    /// It waited, and no place came free in time.
+    QueueDeadline {
+        /// How long.
+        waited: Duration,
+    },
+    /// No machine takes traffic.
+    NoneHealthy {
+        /// How long it waited for one.
+        waited: Duration,
+    },
+    /// The process takes no new exchanges.
+    Draining,
+}
+
+/// Admission of one service. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Admission(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    inner: Mutex<Inner>,
+    queue_timeout: Duration,
+    /// Permits that exist, counted where they are made and dropped: the ledger's other column (rule 6).
+    permits_out: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    gate: Gate,
+    waiting: HashMap<Ticket, oneshot::Sender<Permit>>,
+    lingering: HashMap<LeaseId, Arc<Notify>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    Closed,
+}
+
+/// A place under a limit, held until dropped. It lives until the last byte of the response body, or in `connections`
+/// accounting until the upstream connection is closed.
+#[derive(Debug)]
+#[must_use = "dropping a permit gives its place back"]
+pub struct Permit {
+    shared: Arc<Shared>,
+    lease: LeaseId,
+    machine: MachineKey,
+}
+
+/// A consistent look at a service's places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// Each machine's gauge.
+    pub machines: Vec<MachineUsage>,
+    /// How many exchanges wait.
+    pub queue_length: usize,
+    /// The settings in force.
+    pub settings: Settings,
+    /// Whether permits, leases and gauges agree.
+    pub is_balanced: bool,
+}
+
+impl Admission {
+    /// Admission without machines. An exchange waits at most `queue_timeout`; zero refuses at once.
+    #[must_use]
+    pub fn new(settings: Settings, queue_timeout: Duration) -> Self {
+        let inner = Inner {
+            state: State::new(settings),
+            gate: Gate::Open,
+            waiting: HashMap::new(),
+            lingering: HashMap::new(),
+        };
+        Self(Arc::new(Shared {
+            inner: Mutex::new(inner),
+            queue_timeout,
+            permits_out: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Waits for a place.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why there is none.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the queue; a place granted at that moment goes to the next who waits.
+    pub async fn admit(&self, client: ClientKey, class: Class) -> Result<Permit, Refusal> {
+        match self.try_admit(client, class) {
+            Attempt::Admitted(permit) => Ok(permit),
+            Attempt::Refused(refusal) => Err(refusal),
+            Attempt::Waiting(waiting) => waiting.wait().await,
+        }
+    }
+
+    fn try_admit(&self, client: ClientKey, class: Class) -> Attempt {
+        let mut inner = self.0.lock();
+        if inner.gate == Gate::Closed {
+            return Attempt::Refused(Refusal::Draining);
+        }
+        match inner.state.admit(client, class) {
+            Verdict::Admitted { lease, machine } => {
+                drop(inner);
+                Attempt::Admitted(Permit::new(&self.0, lease, machine))
+            }
+            Verdict::QueueFull => Attempt::Refused(self.0.refusal_at_once(&inner.state)),
+            Verdict::Queued { ticket, evict } => {
+                let timeout = match evict {
+                    Some(_) => self.0.queue_timeout.max(EVICTION_WAIT),
+                    None => self.0.queue_timeout,
+                };
+                if timeout.is_zero() {
+                    inner.state.cancel(ticket);
+                    return Attempt::Refused(self.0.refusal_at_once(&inner.state));
+                }
+                if let Some(lease) = evict {
+                    inner.evict(lease);
+                }
+                let (sender, receiver) = oneshot::channel();
+                inner.waiting.insert(ticket, sender);
+                drop(inner);
+                let place = InQueue { shared: Arc::clone(&self.0), ticket };
+                Attempt::Waiting(Box::new(Waiting { place, receiver, timeout }))
+            }
+        }
+    }
+
+    /// The machine takes traffic: those who wait may go there.
+    pub fn machine_ready(&self, machine: MachineKey) {
+        self.0.change(|inner| inner.state.machine_ready(machine));
+    }
+
+    /// The machine takes no more traffic.
+    pub fn machine_lost(&self, machine: MachineKey) {
+        self.0.change(|inner| inner.state.machine_lost(machine));
+    }
+
+    /// Other limits from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.0.change(|inner| inner.state.set_limits(limits));
+    }
+
+    /// Admits nothing more: those who wait are refused at once, permits stay out until dropped.
+    pub fn drain(&self) {
+        let waiting = {
+            let mut inner = self.0.lock();
+            inner.gate = Gate::Closed;
+            std::mem::take(&mut inner.waiting)
+        };
+        // Outside the lock: a dropped sender wakes its waiter, which then leaves the queue.
+        drop(waiting);
+    }
+
+    /// A consistent look at all places.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let inner = self.0.lock();
+        Usage {
+            machines: inner.state.usage(),
+            queue_length: inner.state.queue_length(),
+            settings: inner.state.settings(),
+            is_balanced: inner.state.is_balanced(),
+        }
+    }
+
+    /// Leases out and permits that exist. Between the two lies a moment in which a permit is made or dropped: only a
+    /// difference that lasts is a leak.
+    #[must_use]
+    pub fn ledger(&self) -> (usize, usize) {
+        let leases = self.0.lock().state.leases_out();
+        (leases, self.0.permits_out.load(Ordering::Relaxed))
+    }
+}
+
+enum Attempt {
+    Admitted(Permit),
+    Refused(Refusal),
+    Waiting(Box<Waiting>),
+}
+
+struct Waiting {
+    place: InQueue,
+    receiver: oneshot::Receiver<Permit>,
+    timeout: Duration,
+}
+
+/// A place in the queue, left when dropped.
+struct InQueue {
+    shared: Arc<Shared>,
+    ticket: Ticket,
+}
+
+impl Waiting {
+    async fn wait(mut self) -> Result<Permit, Refusal> {
+        let start = clock::now();
+        match clock::timeout(self.timeout, &mut self.receiver).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_closed)) => Err(Refusal::Draining),
+            Err(_elapsed) => {
+                // A place granted between the deadline and this line is used, not lost.
+                if let Ok(permit) = self.receiver.try_recv() {
+                    return Ok(permit);
+                }
+                let waited = start.elapsed();
+                let has_machine = self.place.shared.lock().state.has_ready_machine();
+                Err(if has_machine {
+                    Refusal::QueueDeadline { waited }
+                } else {
+                    Refusal::NoneHealthy { waited }
+                })
+            }
+        }
+    }
+}
+
+impl Drop for InQueue {
+    fn drop(&mut self) {
+        let sender = {
+            let mut inner = self.shared.lock();
+            inner.state.cancel(self.ticket);
+            inner.waiting.remove(&self.ticket)
+        };
+        drop(sender);
+    }
+}
+
+impl Permit {
+    fn new(shared: &Arc<Shared>, lease: LeaseId, machine: MachineKey) -> Self {
+        shared.permits_out.fetch_add(1, Ordering::Relaxed);
+        Self { shared: Arc::clone(shared), lease, machine }
+    }
+
+    /// The machine on which the place is.
+    #[must_use]
+    pub fn machine(&self) -> MachineKey {
+        self.machine
+    }
+
+    /// The exchange is over and its connection lingers with the place (rule 2). The notification says that an exchange
+    /// waits for it: close the connection, then drop the permit.
+    #[must_use]
+    pub fn linger(&self) -> Arc<Notify> {
+        let notify = Arc::new(Notify::new());
+        let mut inner = self.shared.lock();
+        inner.lingering.insert(self.lease, Arc::clone(&notify));
+        if let Some(lease) = inner.state.linger(self.lease) {
+            inner.evict(lease);
+        }
+        notify
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.shared.permits_out.fetch_sub(1, Ordering::Relaxed);
+        let lease = self.lease;
+        self.shared.change(|inner| {
+            inner.lingering.remove(&lease);
+            inner.state.release(lease);
+        });
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no code panics while it holds the lock")
+    }
+
+    /// Makes a change, then hands out every place that came free. Permits are sent outside the lock: one that nobody
+    /// receives any more is dropped, which comes back here.
+    fn change(self: &Arc<Self>, change: impl FnOnce(&mut Inner)) {
+        let mut inner = self.lock();
+        change(&mut inner);
+        while let Some((ticket, lease, machine)) = inner.state.grant() {
+            let sender = inner.waiting.remove(&ticket);
+            drop(inner);
+            let permit = Permit::new(self, lease, machine);
+            if let Some(sender) = sender {
+                // Err gives the permit back, and dropping it frees the place again.
+                drop(sender.send(permit));
+            } else {
+                drop(permit);
+            }
+            inner = self.lock();
+        }
+    }
+
+    fn refusal_at_once(&self, state: &State) -> Refusal {
+        if !state.has_ready_machine() {
+            Refusal::NoneHealthy { waited: Duration::ZERO }
+        } else if self.queue_timeout.is_zero() {
+            Refusal::Limit
+        } else {
+            Refusal::QueueFull
+        }
+    }
+}
+
+impl Inner {
+    fn evict(&mut self, lease: LeaseId) {
+        if let Some(notify) = self.lingering.get(&lease) {
+            notify.notify_one();
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The numbered rules of docs/admission.md, one by one.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use outlast_admission::{
+    Admission, Class, Level, Limits, Linger, MachineKey, Permit, Refusal, Settings,
+};
+
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+fn settings(soft: u32, hard: u32) -> Settings {
+    Settings {
+        limits: Limits { soft: NonZeroU32::new(soft), hard: NonZeroU32::new(hard) },
+        linger: Linger::Hold,
+        queue_depth_max: 2,
+        reserve_slots: 1,
+    }
+}
+
+fn admission(settings: Settings, machines: u32) -> Admission {
+    let admission = Admission::new(settings, TIMEOUT);
+    for key in 0..machines {
+        admission.machine_ready(MachineKey(key));
+    }
+    admission
+}
+
+async fn fill(admission: &Admission, count: usize) -> Vec<Permit> {
+    let mut permits = Vec::new();
+    for _ in 0..count {
+        permits.push(admission.admit(CLIENT, Class::Ordinary).await.expect("a place"));
+    }
+    permits
+}
+
+fn gauges(admission: &Admission) -> Vec<u32> {
+    admission.usage().machines.iter().map(|machine| machine.in_flight).collect()
+}
+
+#[tokio::test]
+async fn rule_3_levels_first_then_fewest_then_round_robin() {
+    let admission = admission(settings(2, 3), 2);
+    let first: Vec<u32> =
+        fill(&admission, 4).await.iter().map(|permit| permit.machine().0).collect();
+    assert_eq!(first, [0, 1, 0, 1]);
+    let _held = fill(&admission, 5).await;
+    assert_eq!(gauges(&admission), [3, 2]);
+    assert_eq!(admission.usage().machines[0].level, Level::AtHard);
+    assert_eq!(admission.usage().machines[1].level, Level::SoftToHard);
+}
+
+#[tokio::test]
+async fn rule_3_a_machine_below_soft_is_preferred_to_an_emptier_level() {
+    let admission = admission(settings(1, 10), 2);
+    let held = fill(&admission, 3).await;
+    assert_eq!(gauges(&admission), [2, 1]);
+    drop(held.into_iter().filter(|permit| permit.machine() == MachineKey(1)).collect::<Vec<_>>());
+    let permit = admission.admit(CLIENT, Class::Ordinary).await.expect("a place");
+    assert_eq!(permit.machine(), MachineKey(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_4_a_full_pool_queues_then_refuses() {
+    let admission = admission(settings(0, 1), 1);
+    let held = fill(&admission, 1).await;
+    let (first, second, third) = tokio::join!(
+        admission.admit(CLIENT, Class::Ordinary),
+        admission.admit(CLIENT, Class::Ordinary),
+        admission.admit(CLIENT, Class::Ordinary),
+    );
+    assert_eq!(first.err(), Some(Refusal::QueueDeadline { waited: TIMEOUT }));
+    assert_eq!(second.err(), Some(Refusal::QueueDeadline { waited: TIMEOUT }));
+    assert_eq!(third.err(), Some(Refusal::QueueFull));
+    assert_eq!((admission.usage().queue_length, gauges(&admission)), (0, vec![1]));
+    drop(held);
+    assert_eq!(admission.ledger(), (0, 0));
+}
+
+#[tokio::test]
+async fn rule_4_a_zero_timeout_refuses_at_once() {
+    let admission = Admission::new(settings(0, 1), Duration::ZERO);
+    let refusal = admission.admit(CLIENT, Class::Ordinary).await.err();
+    assert_eq!(refusal, Some(Refusal::NoneHealthy { waited: Duration::ZERO }));
+    admission.machine_ready(MachineKey(0));
+    let _held = fill(&admission, 1).await;
+    assert_eq!(admission.admit(CLIENT, Class::Ordinary).await.err(), Some(Refusal::Limit));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_4_who_waits_for_a_machine_gets_it_when_it_is_ready() {
+    let admission = Admission::new(settings(0, 1), TIMEOUT);
+    let (permit, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary), async {
+        tokio::time::advance(Duration::from_secs(5)).await;
+        admission.machine_ready(MachineKey(7));
+    });
+    assert_eq!(permit.expect("a place").machine(), MachineKey(7));
+    admission.machine_lost(MachineKey(7));
+    let refusal = admission.admit(CLIENT, Class::Ordinary).await.err();
+    assert_eq!(refusal, Some(Refusal::NoneHealthy { waited: TIMEOUT }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_4_drain_refuses_those_who_wait_and_those_who_come() {
+    let admission = admission(settings(0, 1), 1);
+    let _held = fill(&admission, 1).await;
+    let (waiting, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary), async {
+        tokio::task::yield_now().await;
+        admission.drain();
+    });
+    assert_eq!(waiting.err(), Some(Refusal::Draining));
+    assert_eq!(admission.admit(CLIENT, Class::Ordinary).await.err(), Some(Refusal::Draining));
+    assert_eq!(admission.usage().queue_length, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_5_control_calls_have_places_of_their_own() {
+    let admission = admission(settings(0, 1), 1);
+    let held = fill(&admission, 1).await;
+    let control = admission.admit(CLIENT, Class::Control).await.expect("a place of the reserve");
+    assert_eq!(gauges(&admission), [1]);
+    let (second, ()) = tokio::join!(admission.admit(CLIENT, Class::Control), async {
+        tokio::task::yield_now().await;
+        drop(held);
+    });
+    let second = second.expect("an ordinary place, after a wait");
+    assert_eq!(gauges(&admission), [1]);
+    drop((control, second));
+    assert_eq!(admission.ledger(), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_2_a_held_lingering_connection_keeps_its_place() {
+    let admission = admission(settings(0, 1), 1);
+    let permit = fill(&admission, 1).await.remove(0);
+    let _notify = permit.linger();
+    assert_eq!(admission.usage().machines[0].lingering, 1);
+    let refusal = admission.admit(CLIENT, Class::Ordinary).await.err();
+    assert_eq!(refusal, Some(Refusal::QueueDeadline { waited: TIMEOUT }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_2_an_evictable_one_is_asked_to_close_and_its_place_passes_on() {
+    for timeout in [TIMEOUT, Duration::ZERO] {
+        let settings = Settings { linger: Linger::Evict, queue_depth_max: 0, ..settings(0, 1) };
+        let admission = Admission::new(settings, timeout);
+        admission.machine_ready(MachineKey(0));
+        let permit = fill(&admission, 1).await.remove(0);
+        let notify = permit.linger();
+        let (next, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary), async {
+            notify.notified().await;
+            assert_eq!(gauges(&admission), [1], "still open, still counted");
+            drop(permit);
+        });
+        let _permit = next.expect("the place of the evicted connection");
+        assert_eq!(admission.ledger(), (0, 0));
+    }
+}
