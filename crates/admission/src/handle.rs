@@ -82,7 +82,17 @@ pub struct Usage {
     pub queue_length: usize,
     /// The settings in force.
     pub settings: Settings,
-    /// Whether permits, leases and gauges agree.
+}
+
+/// Both columns of the ledger (rule 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ledger {
+    /// Leases out, as the arithmetic knows them.
+    pub leases: usize,
+    /// Permits that exist, counted where they are made and dropped. Between the two lies a moment: only a difference
+    /// that lasts is a leak.
+    pub permits: usize,
+    /// Whether the leases add up to the gauges.
     pub is_balanced: bool,
 }
 
@@ -111,14 +121,15 @@ impl Admission {
     /// # Cancel safety
     /// Dropping the future leaves the queue; a place granted at that moment goes to the next who waits.
     pub async fn admit(&self, client: ClientKey, class: Class) -> Result<Permit, Refusal> {
-        match self.try_admit(client, class) {
+        match self.attempt(client, class) {
             Attempt::Admitted(permit) => Ok(permit),
             Attempt::Refused(refusal) => Err(refusal),
             Attempt::Waiting(waiting) => waiting.wait().await,
         }
     }
 
-    fn try_admit(&self, client: ClientKey, class: Class) -> Attempt {
+    /// The decision at this moment; who may wait does so by [`Waiting::wait`].
+    pub fn attempt(&self, client: ClientKey, class: Class) -> Attempt {
         let mut inner = self.0.lock();
         if inner.gate == Gate::Closed {
             return Attempt::Refused(Refusal::Draining);
@@ -184,39 +195,57 @@ impl Admission {
             machines: inner.state.usage(),
             queue_length: inner.state.queue_length(),
             settings: inner.state.settings(),
-            is_balanced: inner.state.is_balanced(),
         }
     }
 
-    /// Leases out and permits that exist. Between the two lies a moment in which a permit is made or dropped: only a
-    /// difference that lasts is a leak.
+    /// The ledger at this moment. Walks all leases.
     #[must_use]
-    pub fn ledger(&self) -> (usize, usize) {
-        let leases = self.0.lock().state.leases_out();
-        (leases, self.0.permits_out.load(Ordering::Relaxed))
+    pub fn ledger(&self) -> Ledger {
+        let inner = self.0.lock();
+        Ledger {
+            leases: inner.state.leases_out(),
+            permits: self.0.permits_out.load(Ordering::Relaxed),
+            is_balanced: inner.state.is_balanced(),
+        }
     }
 }
 
-enum Attempt {
+/// The decision about one exchange.
+#[derive(Debug)]
+#[must_use = "dropping it leaves the queue, or gives the place back"]
+pub enum Attempt {
+    /// It may start.
     Admitted(Permit),
+    /// It may not.
     Refused(Refusal),
+    /// It may wait.
     Waiting(Box<Waiting>),
 }
 
-struct Waiting {
+/// An exchange in the queue; dropping it leaves the queue.
+#[derive(Debug)]
+pub struct Waiting {
     place: InQueue,
     receiver: oneshot::Receiver<Permit>,
     timeout: Duration,
 }
 
 /// A place in the queue, left when dropped.
+#[derive(Debug)]
 struct InQueue {
     shared: Arc<Shared>,
     ticket: Ticket,
 }
 
 impl Waiting {
-    async fn wait(mut self) -> Result<Permit, Refusal> {
+    /// Waits for the place.
+    ///
+    /// # Errors
+    /// The deadline passed, or the process drains.
+    ///
+    /// # Cancel safety
+    /// As [`Admission::admit`].
+    pub async fn wait(mut self: Box<Self>) -> Result<Permit, Refusal> {
         let start = clock::now();
         match clock::timeout(self.timeout, &mut self.receiver).await {
             Ok(Ok(permit)) => Ok(permit),

@@ -9,7 +9,7 @@ mod handle;
 mod queue;
 mod state;
 
-pub use handle::{Admission, Permit, Refusal, Usage};
+pub use handle::{Admission, Attempt, Ledger, Permit, Refusal, Usage, Waiting};
 pub use queue::ClientKey;
 pub use state::{
     Class, LeaseId, Level, Limits, Linger, MachineKey, MachineUsage, Settings, State, Ticket,

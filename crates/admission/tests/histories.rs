@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use outlast_admission::{
-    Admission, Class, LeaseId, Level, Limits, Linger, MachineKey, Permit, Refusal, Settings, State,
-    Ticket, Verdict,
+    Admission, Class, LeaseId, Ledger, Level, Limits, Linger, MachineKey, Permit, Refusal,
+    Settings, State, Ticket, Verdict,
 };
 use proptest::prelude::*;
 
@@ -191,7 +191,8 @@ proptest! {
             crowd.lingering.clear();
             crowd.waiting.clear();
             crowd.check();
-            assert_eq!(crowd.admission.ledger(), (0, 0), "everything came back");
+            let ledger = crowd.admission.ledger();
+            assert_eq!((ledger.leases, ledger.permits), (0, 0), "everything came back");
         });
     }
 }
@@ -253,8 +254,8 @@ impl Crowd {
 
     fn check(&self) {
         let usage = self.admission.usage();
-        assert!(usage.is_balanced);
-        let (leases, permits) = self.admission.ledger();
+        let Ledger { leases, permits, is_balanced } = self.admission.ledger();
+        assert!(is_balanced);
         assert_eq!(leases, permits, "permits out are the gauge");
         // A granted place may still be on its way to a future that has not been polled.
         let held = self.permits.len() + self.lingering.len();

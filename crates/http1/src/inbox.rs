@@ -5,7 +5,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use crate::head::{HeadError, is};
-use crate::request::{ExtraLines, Request};
+use crate::request::{Request, Untrusted};
 use crate::scratch;
 use crate::transport::Transport;
 
@@ -47,10 +47,10 @@ impl Inbox {
         &mut self,
         cx: &mut Context<'_>,
         client: &mut T,
-        extra: ExtraLines<'_>,
+        untrusted: Untrusted,
     ) -> Poll<ReadHead> {
         if std::mem::take(&mut self.unexamined)
-            && let Some(result) = self.parse(extra)
+            && let Some(result) = self.parse(untrusted)
         {
             return Poll::Ready(result);
         }
@@ -63,7 +63,7 @@ impl Inbox {
                     Ok(0) | Err(_) => return Poll::Ready(Some(ReadHead::Truncated)),
                     Ok(read) => read,
                 };
-                Poll::Ready(self.take(&buf[..read], extra))
+                Poll::Ready(self.take(&buf[..read], untrusted))
             });
             if let Some(result) = ready!(result) {
                 return Poll::Ready(result);
@@ -112,12 +112,12 @@ impl Inbox {
     }
 
     /// Looks at new bytes without copying them if they are a whole head.
-    fn take(&mut self, new: &[u8], extra: ExtraLines<'_>) -> Option<ReadHead> {
+    fn take(&mut self, new: &[u8], untrusted: Untrusted) -> Option<ReadHead> {
         if !self.bytes.is_empty() {
             self.bytes.extend_from_slice(new);
-            return self.parse(extra);
+            return self.parse(untrusted);
         }
-        match Request::parse(new, extra) {
+        match Request::parse(new, untrusted) {
             Ok(Some((request, length))) => {
                 self.put_back(&new[length..]);
                 Some(ReadHead::Request(Box::new(request)))
@@ -130,8 +130,8 @@ impl Inbox {
         }
     }
 
-    fn parse(&mut self, extra: ExtraLines<'_>) -> Option<ReadHead> {
-        match Request::parse(&self.bytes, extra) {
+    fn parse(&mut self, untrusted: Untrusted) -> Option<ReadHead> {
+        match Request::parse(&self.bytes, untrusted) {
             Ok(Some((request, length))) => {
                 let rest = self.bytes.split_off(length);
                 self.put_back(&rest);

@@ -23,6 +23,6 @@ pub use head::{HEAD_BYTES_MAX, HeadError, Version};
 pub use inbox::{INBOX_MAX, Inbox, ReadHead, is_forwarding_claim};
 pub use pump::{PENDING_MAX, Tunnel, TunnelError};
 pub use relay::{Exchange, Failure, Finished, Observer, Stage};
-pub use request::{Credentials, ExtraLines, OWN_PATHS, Request, RequestTarget};
+pub use request::{Credentials, OWN_PATHS, Request, RequestTarget, Untrusted};
 pub use response::ResponseRules;
 pub use transport::Transport;

@@ -113,16 +113,21 @@ struct Heads {
 }
 
 impl Exchange {
-    /// An exchange about to send `request`; body bytes that came with its head are taken out of `inbox`.
+    /// An exchange about to send `request` with `lines` (complete field lines) added to its head; body bytes that came with
+    /// it are taken out of `inbox`.
     ///
     /// # Errors
     /// Those bytes are not a body.
     pub fn new(
         request: &mut Request,
+        lines: &[u8],
         rules: ResponseRules,
         inbox: &mut Inbox,
     ) -> Result<Self, BodyError> {
-        let mut up = Flow::new(request.body.clone(), std::mem::take(&mut request.wire));
+        let mut wire = std::mem::take(&mut request.wire);
+        wire.extend_from_slice(lines);
+        wire.extend_from_slice(b"\r\n");
+        let mut up = Flow::new(request.body.clone(), wire);
         if !inbox.is_empty() {
             let mut bytes = inbox.drain();
             let consumed = up.feed(&mut bytes)?;

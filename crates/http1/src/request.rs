@@ -7,15 +7,10 @@ use crate::head::{
     FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, TARGET_BYTES_MAX, Version, check_line_ends,
     check_partial, is, push_field, version,
 };
+use crate::inbox::Inbox;
 
-/// What the gateway does to a head's fields.
-#[derive(Debug, Clone, Copy)]
-pub struct ExtraLines<'a> {
-    /// Fields a client may not claim: left out.
-    pub untrusted: fn(&str) -> bool,
-    /// Complete field lines (with CRLF) put in their place.
-    pub lines: &'a [u8],
-}
+/// Says of a field name whether a client may not claim it: such fields are left out.
+pub type Untrusted = fn(&str) -> bool;
 
 /// A method and where it goes, as a record keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +36,7 @@ pub struct Request {
     pub body: Body,
     /// Whether the client lets the connection serve another request.
     pub keep_alive: bool,
-    /// The head for the machine, ready to send.
+    /// The head for the machine, without the empty line that ends it: the gateway's own lines come first.
     pub wire: Vec<u8>,
     /// What the client shows to be let in; kept for [`OWN_PATHS`] only.
     pub credentials: Option<Box<Credentials>>,
@@ -49,6 +44,9 @@ pub struct Request {
 
 /// The paths that the gateway answers itself.
 pub const OWN_PATHS: &str = "/.outlast/";
+
+/// Room for the request line's own bytes and for the lines that the gateway adds, so that the head is allocated once.
+const OWN_LINES_ROOM: usize = 448;
 
 /// The fields that say who asks, as sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +64,7 @@ impl Request {
     ///
     /// # Errors
     /// The head breaks a rule of RFC 9110 or RFC 9112, or asks for what is not supported.
-    pub fn parse(bytes: &[u8], extra: ExtraLines<'_>) -> Result<Option<(Self, usize)>, HeadError> {
+    pub fn parse(bytes: &[u8], untrusted: Untrusted) -> Result<Option<(Self, usize)>, HeadError> {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut head = httparse::Request::new(&mut fields);
         let length = match head.parse(bytes)? {
@@ -81,7 +79,20 @@ impl Request {
             }
         };
         check_line_ends(&bytes[..length])?;
-        Ok(Some((Self::checked(&head, extra)?, length)))
+        Ok(Some((Self::checked(&head, untrusted)?, length)))
+    }
+
+    /// Takes the body out of `inbox` without using it. False if some of it has not arrived: then the connection cannot
+    /// serve another request.
+    pub fn discard_body(&mut self, inbox: &mut Inbox) -> bool {
+        let mut bytes = inbox.drain();
+        match self.body.advance(&mut bytes) {
+            Ok(advanced) => {
+                inbox.put_back(&bytes[advanced.consumed..]);
+                self.body.is_ended()
+            }
+            Err(_malformed) => false,
+        }
     }
 
     /// Whether the response has no body because the method is `HEAD`.
@@ -90,7 +101,7 @@ impl Request {
         &*self.target.method == "HEAD"
     }
 
-    fn checked(head: &httparse::Request<'_, '_>, extra: ExtraLines<'_>) -> Result<Self, HeadError> {
+    fn checked(head: &httparse::Request<'_, '_>, untrusted: Untrusted) -> Result<Self, HeadError> {
         let version = version(head.version);
         let method = head.method.expect("a complete head has a method");
         let target = head.path.expect("a complete head has a target");
@@ -113,7 +124,7 @@ impl Request {
             version,
             body,
             keep_alive: keep_alive(version, &fields),
-            wire: rewrite(method, origin_form, host, head.headers, &fields, extra),
+            wire: rewrite(method, origin_form, host, head.headers, &fields, untrusted),
             credentials: path.starts_with(OWN_PATHS).then(|| {
                 Box::new(Credentials {
                     cookie: text(head.headers, "cookie"),
@@ -216,25 +227,20 @@ fn rewrite(
     host: &str,
     headers: &[Header<'_>],
     fields: &Fields<'_>,
-    extra: ExtraLines<'_>,
+    untrusted: Untrusted,
 ) -> Vec<u8> {
     let size: usize = headers.iter().map(|field| field.name.len() + field.value.len() + 4).sum();
-    let mut wire = Vec::with_capacity(method.len() + target.len() + size + extra.lines.len() + 64);
+    let mut wire = Vec::with_capacity(method.len() + target.len() + size + OWN_LINES_ROOM);
     wire.extend_from_slice(method.as_bytes());
     wire.push(b' ');
     wire.extend_from_slice(target.as_bytes());
     wire.extend_from_slice(b" HTTP/1.1\r\n");
     push_field(&mut wire, "Host", host.as_bytes());
     for field in headers {
-        if !is(field.name, "host")
-            && !fields.is_hop_by_hop(field.name)
-            && !(extra.untrusted)(field.name)
-        {
+        if !is(field.name, "host") && !fields.is_hop_by_hop(field.name) && !untrusted(field.name) {
             push_field(&mut wire, field.name, field.value);
         }
     }
-    wire.extend_from_slice(extra.lines);
-    wire.extend_from_slice(b"\r\n");
     wire
 }
 
@@ -252,11 +258,10 @@ fn text(headers: &[Header<'_>], name: &str) -> Option<Box<str>> {
 mod tests {
     use super::*;
 
-    const EXTRA: ExtraLines<'static> =
-        ExtraLines { untrusted: |name| is(name, "fly-client-ip"), lines: b"Fly-Client-IP: 1\r\n" };
+    const UNTRUSTED: Untrusted = |name| is(name, "fly-client-ip");
 
     fn parse(head: &str) -> Result<Option<(Request, usize)>, HeadError> {
-        Request::parse(head.as_bytes(), EXTRA)
+        Request::parse(head.as_bytes(), UNTRUSTED)
     }
 
     #[test]
@@ -270,7 +275,7 @@ mod tests {
         assert_eq!(
             wire,
             "POST /api/chat?x=1 HTTP/1.1\r\nHost: a:8080\r\nContent-Length: 3\r\n\
-             Cookie: a=b\r\nFly-Client-IP: 1\r\n\r\n"
+             Cookie: a=b\r\n"
         );
         assert_eq!(&*request.target.path, "/api/chat");
         assert_eq!(request.body, Body::length(3));

@@ -1,1 +1,14 @@
-//! Exchange records, outcomes, metrics and snapshots.
+//! What happens, for those who watch: one record per exchange, with exactly one outcome.
+//!
+//! The record is written when the exchange ends, however it ends, also when its future is dropped. Live exchanges can be
+//! listed and ended by an operator. This crate does not decide anything and does not know sockets.
+
+mod id;
+mod metrics;
+mod outcome;
+mod record;
+
+pub use id::RequestId;
+pub use metrics::PoolSource;
+pub use outcome::{EndedBy, MachineFault, Outcome, RefusalReason, TimedClock};
+pub use record::{ExchangeStart, MachineSlot, Observe, Record, RecordGuard, Shard};

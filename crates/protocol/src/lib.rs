@@ -1,1 +1,3 @@
 //! What crosses a process border: the shapes of the HTTP APIs, serde only.
+
+pub mod pool;

@@ -7,6 +7,8 @@ pub mod clock;
 pub mod phase;
 pub mod random;
 pub mod tasks;
+pub mod workers;
 
 pub use phase::{Phase, Phases};
 pub use tasks::Tasks;
+pub use workers::Workers;

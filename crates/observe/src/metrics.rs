@@ -1,0 +1,298 @@
+//! Metrics in OpenMetrics text. Counters are kept; gauges are read from the pool when asked, so that `/metrics` and
+//! `/api/pool` cannot tell different stories.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use outlast_protocol::pool;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::outcome::{Outcome, RefusalReason};
+use crate::record::Observe;
+
+/// Buckets for streams that live for minutes, in seconds.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.005, 0.05, 0.25, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1200.0, 1800.0];
+/// Buckets for waits and first bytes, in seconds.
+const WAIT_BUCKETS: [f64; 11] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Where gauges come from.
+pub struct PoolSource(pub Box<dyn Fn() -> pool::Pool + Send + Sync>);
+
+impl fmt::Debug for PoolSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PoolSource")
+    }
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    services: Vec<ServiceMetrics>,
+    pub(crate) ledger_mismatches: Vec<Counter>,
+}
+
+/// One service's series, resolved once: an exchange's end is a few atomic additions.
+#[derive(Debug)]
+struct ServiceMetrics {
+    outcomes: Vec<(&'static str, Counter)>,
+    refusals: Vec<(RefusalReason, Counter)>,
+    sent: Counter,
+    received: Counter,
+    duration: Histogram,
+    first_byte: Histogram,
+    queue_wait: Histogram,
+}
+
+/// What an exchange adds to the counters when it ends.
+pub(crate) struct Totals {
+    pub(crate) outcome: Outcome,
+    pub(crate) was_dispatched: bool,
+    pub(crate) queued: Duration,
+    pub(crate) first_byte: Duration,
+    pub(crate) duration: Duration,
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
+#[derive(Debug, Default)]
+struct Families {
+    exchanges: Family<Labels, Counter>,
+    refusals: Family<Labels, Counter>,
+    sent: Family<Labels, Counter>,
+    received: Family<Labels, Counter>,
+    ledger_mismatch: Family<Labels, Counter>,
+}
+
+fn histogram_family(
+    buckets: &'static [f64],
+) -> Family<Labels, Histogram, impl Fn() -> Histogram + Clone> {
+    Family::new_with_constructor(move || Histogram::new(buckets.iter().copied()))
+}
+
+impl Metrics {
+    pub(crate) fn new(services: &[String], pool: Arc<OnceLock<PoolSource>>) -> Self {
+        let mut registry = Registry::with_prefix("outlast");
+        let families = Families::default();
+        let duration = histogram_family(&DURATION_BUCKETS);
+        let first_byte = histogram_family(&WAIT_BUCKETS);
+        let queue_wait = histogram_family(&WAIT_BUCKETS);
+        let mut mismatches = Vec::new();
+        let per_service = |service: &String| {
+            let base = vec![("service", service.clone())];
+            mismatches.push(families.ledger_mismatch.get_or_create_owned(&base));
+            ServiceMetrics {
+                outcomes: Outcome::NAMES.map(|name| (name, families.outcome(service, name))).into(),
+                refusals: RefusalReason::ALL
+                    .map(|reason| (reason, families.refusal(service, reason)))
+                    .into(),
+                sent: families.sent.get_or_create_owned(&base),
+                received: families.received.get_or_create_owned(&base),
+                duration: duration.get_or_create_owned(&base),
+                first_byte: first_byte.get_or_create_owned(&base),
+                queue_wait: queue_wait.get_or_create_owned(&base),
+            }
+        };
+        let services = services.iter().map(per_service).collect();
+        families.register(&mut registry);
+        let seconds = Unit::Seconds;
+        registry.register_with_unit(
+            "stream_duration",
+            "How long exchanges that reached a machine took",
+            seconds.clone(),
+            duration,
+        );
+        registry.register_with_unit(
+            "stream_first_byte",
+            "Until the response head of a machine",
+            seconds.clone(),
+            first_byte,
+        );
+        registry.register_with_unit(
+            "queue_wait",
+            "How long exchanges that got a place waited for it",
+            seconds,
+            queue_wait,
+        );
+        registry.register_collector(Box::new(Gauges(pool)));
+        Self { registry, services, ledger_mismatches: mismatches }
+    }
+
+    pub(crate) fn finished(&self, service: usize, totals: &Totals) {
+        let metrics = &self.services[service];
+        let name = totals.outcome.name();
+        for (_, counter) in metrics.outcomes.iter().filter(|(other, _)| *other == name) {
+            counter.inc();
+        }
+        for (reason, counter) in &metrics.refusals {
+            if totals.outcome == Outcome::Refused(*reason) {
+                counter.inc();
+            }
+        }
+        metrics.sent.inc_by(totals.sent);
+        metrics.received.inc_by(totals.received);
+        if totals.was_dispatched {
+            metrics.duration.observe(totals.duration.as_secs_f64());
+            metrics.queue_wait.observe(totals.queued.as_secs_f64());
+            metrics.first_byte.observe(totals.first_byte.as_secs_f64());
+        }
+    }
+}
+
+impl Families {
+    fn outcome(&self, service: &str, name: &str) -> Counter {
+        let labels = vec![("service", service.to_owned()), ("outcome", name.to_owned())];
+        self.exchanges.get_or_create_owned(&labels)
+    }
+
+    fn refusal(&self, service: &str, reason: RefusalReason) -> Counter {
+        let labels = vec![("service", service.to_owned()), ("reason", reason.name().to_owned())];
+        self.refusals.get_or_create_owned(&labels)
+    }
+
+    fn register(self, registry: &mut Registry) {
+        registry.register("exchanges", "Exchanges that ended, by outcome", self.exchanges);
+        registry.register("refusals", "Exchanges refused, by reason", self.refusals);
+        registry.register_with_unit("sent", "To clients", Unit::Bytes, self.sent);
+        registry.register_with_unit("received", "From clients", Unit::Bytes, self.received);
+        registry.register(
+            "ledger_mismatch",
+            "Times that permits, gauge and sockets disagreed; must stay 0",
+            self.ledger_mismatch,
+        );
+    }
+}
+
+impl Observe {
+    /// Tells where gauges come from. Only the first call counts.
+    pub fn set_pool_source(&self, source: PoolSource) {
+        // Err gives the second source back, and there is only one pool.
+        self.pool.set(source).ok();
+    }
+
+    /// The pool at this moment, if its source is known.
+    #[must_use]
+    pub fn pool(&self) -> Option<pool::Pool> {
+        self.pool.get().map(|source| (source.0)())
+    }
+
+    /// Milliseconds since the process began to observe.
+    #[must_use]
+    pub fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How often the ledger was out of balance, all services together.
+    #[must_use]
+    pub fn ledger_mismatches(&self) -> u64 {
+        self.metrics.ledger_mismatches.iter().map(Counter::get).sum()
+    }
+
+    /// Everything in OpenMetrics 1.0 text.
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.metrics.registry).expect("writing to a string succeeds");
+        text
+    }
+}
+
+#[derive(Debug)]
+struct Gauges(Arc<OnceLock<PoolSource>>);
+
+type GaugeRow = (Vec<(&'static str, String)>, i64);
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(pool) = self.0.get().map(|source| (source.0)()) else { return Ok(()) };
+        for (name, help, rows) in [
+            ("slots", "Places taken under the limits", slots(&pool)),
+            ("slots_lingering", "Of those, upstream connections that linger", lingering(&pool)),
+            ("slots_limit", "The limits of each machine", limits(&pool)),
+            ("machine_ready", "1 if the machine takes traffic", ready(&pool)),
+            ("reserve_slots_in_use", "Places of the reserve taken", reserve(&pool)),
+            ("queue_length", "Exchanges that wait for a place", queues(&pool)),
+            ("streams", "Exchanges in progress, waiting ones included", streams(&pool)),
+        ] {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (labels, value) in rows {
+                ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn per_machine(
+    pool: &pool::Pool,
+    value: impl Fn(&pool::Service, &pool::Machine) -> Option<i64>,
+) -> Vec<GaugeRow> {
+    let mut rows = Vec::new();
+    for service in &pool.services {
+        for machine in &service.machines {
+            let labels = vec![
+                ("service", service.name.clone()),
+                ("machine", machine.id.clone()),
+                ("type", service.accounting.clone()),
+            ];
+            rows.extend(value(service, machine).map(|value| (labels, value)));
+        }
+    }
+    rows
+}
+
+fn slots(pool: &pool::Pool) -> Vec<GaugeRow> {
+    per_machine(pool, |_, machine| Some(machine.in_flight.into()))
+}
+
+fn lingering(pool: &pool::Pool) -> Vec<GaugeRow> {
+    per_machine(pool, |_, machine| Some(machine.lingering.into()))
+}
+
+fn ready(pool: &pool::Pool) -> Vec<GaugeRow> {
+    per_machine(pool, |_, machine| Some((machine.state == "ready").into()))
+}
+
+fn reserve(pool: &pool::Pool) -> Vec<GaugeRow> {
+    per_machine(pool, |_, machine| Some(machine.reserve_in_use.into()))
+}
+
+fn limits(pool: &pool::Pool) -> Vec<GaugeRow> {
+    let with = |kind: &str, limit: fn(&pool::Limits) -> Option<u32>| {
+        let mut rows = per_machine(pool, |service, _| limit(&service.limits).map(i64::from));
+        for (labels, _) in &mut rows {
+            labels.push(("kind", kind.to_owned()));
+        }
+        rows
+    };
+    let mut rows = with("soft", |limits| limits.soft);
+    rows.extend(with("hard", |limits| limits.hard));
+    rows
+}
+
+fn per_service(pool: &pool::Pool, value: impl Fn(&pool::Service) -> usize) -> Vec<GaugeRow> {
+    let row = |service: &pool::Service| {
+        let value = i64::try_from(value(service)).unwrap_or(i64::MAX);
+        (vec![("service", service.name.clone())], value)
+    };
+    pool.services.iter().map(row).collect()
+}
+
+fn queues(pool: &pool::Pool) -> Vec<GaugeRow> {
+    per_service(pool, |service| service.queue_length)
+}
+
+fn streams(pool: &pool::Pool) -> Vec<GaugeRow> {
+    per_service(pool, |service| service.exchanges_total)
+}

@@ -1,0 +1,143 @@
+//! How an exchange ended, and whose doing it was.
+
+use std::time::Duration;
+
+use outlast_http1::Stage;
+
+/// How an exchange ended. Exactly one is recorded, even when its future is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The last byte of the response was relayed, or both sides of a tunnel closed.
+    Completed,
+    /// Never dispatched to a machine.
+    Refused(RefusalReason),
+    /// The client closed, reset, or sent what is not a request body.
+    ClientGone(Stage),
+    /// The machine refused, reset, cut or answered nonsense.
+    MachineFailed(Stage, MachineFault),
+    /// One of our clocks ran out.
+    TimedOut(TimedClock),
+    /// It did not finish within the grace of a drain.
+    CutByDrain {
+        /// `drain.grace`.
+        grace: Duration,
+    },
+    /// Someone ended it.
+    Ended(EndedBy),
+    /// Our fault; the panic is in the log.
+    Internal,
+}
+
+/// Why an exchange was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// All machines at their hard limit, and no waiting allowed.
+    Limit,
+    /// The queue is full.
+    QueueFull,
+    /// It waited too long for a place.
+    QueueDeadline,
+    /// The process drains.
+    Draining,
+    /// No machine takes traffic.
+    NoneHealthy,
+    /// The request breaks a rule of HTTP or asks for what is not supported.
+    BadRequest,
+}
+
+/// What a machine did wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MachineFault {
+    /// Connecting failed.
+    Connect,
+    /// The connection was closed or reset.
+    Closed,
+    /// The response is not HTTP, or was cut.
+    Response,
+}
+
+/// A clock that ends exchanges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimedClock {
+    /// `clocks.connect`.
+    Connect,
+    /// `clocks.head`.
+    Head,
+}
+
+/// Who ended an exchange on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// `DELETE /api/exchanges/{id}`.
+    Operator,
+}
+
+impl Outcome {
+    /// Every name that [`Outcome::name`] can give: the values of the label `outcome`.
+    pub const NAMES: [&str; 8] = [
+        "completed",
+        "refused",
+        "client_gone",
+        "machine_failed",
+        "timed_out",
+        "cut_by_drain",
+        "ended_by",
+        "internal",
+    ];
+
+    /// The outcome's name in logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Refused(_) => "refused",
+            Self::ClientGone(_) => "client_gone",
+            Self::MachineFailed(..) => "machine_failed",
+            Self::TimedOut(_) => "timed_out",
+            Self::CutByDrain { .. } => "cut_by_drain",
+            Self::Ended(_) => "ended_by",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// What the name leaves open: the reason, stage, clock or person. Empty if nothing.
+    #[must_use]
+    pub fn detail(self) -> &'static str {
+        match self {
+            Self::Refused(reason) => reason.name(),
+            Self::ClientGone(stage) => stage.name(),
+            Self::MachineFailed(_, MachineFault::Connect) => "connect",
+            Self::MachineFailed(_, MachineFault::Closed) => "closed",
+            Self::MachineFailed(_, MachineFault::Response) => "response",
+            Self::TimedOut(TimedClock::Connect) => "connect",
+            Self::TimedOut(TimedClock::Head) => "head",
+            Self::Ended(EndedBy::Operator) => "operator",
+            Self::Completed | Self::CutByDrain { .. } | Self::Internal => "",
+        }
+    }
+}
+
+impl RefusalReason {
+    /// Every reason: the values of the label `reason`.
+    pub const ALL: [Self; 6] = [
+        Self::Limit,
+        Self::QueueFull,
+        Self::QueueDeadline,
+        Self::Draining,
+        Self::NoneHealthy,
+        Self::BadRequest,
+    ];
+
+    /// The reason's name in logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::QueueFull => "queue_full",
+            Self::QueueDeadline => "queue_deadline",
+            Self::Draining => "draining",
+            Self::NoneHealthy => "none_healthy",
+            Self::BadRequest => "bad_request",
+        }
+    }
+}

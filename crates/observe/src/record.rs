@@ -1,0 +1,429 @@
+//! The record of one exchange, from its head to its outcome.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use outlast_http1::{Observer, Stage};
+use outlast_protocol::pool;
+use outlast_runtime::clock;
+use slab::Slab;
+
+use crate::id::RequestId;
+use crate::metrics::{Metrics, PoolSource};
+use crate::outcome::{EndedBy, Outcome};
+
+const STAGES: [Stage; 4] = [Stage::Queued, Stage::Connecting, Stage::Waiting, Stage::Streaming];
+/// No machine has been chosen.
+const NO_MACHINE: u32 = u32::MAX;
+
+/// A machine's index in records; its name is told by [`Observe::name_machine`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MachineSlot(pub u32);
+
+/// What is known when an exchange begins.
+#[derive(Debug)]
+pub struct ExchangeStart {
+    /// The request id.
+    pub id: RequestId,
+    /// The index of the service in the list given to [`Observe::new`].
+    pub service: usize,
+    /// The client.
+    pub client: SocketAddr,
+    /// The method, or `TCP`.
+    pub method: Box<str>,
+    /// The path without query.
+    pub path: Box<str>,
+}
+
+/// One exchange in progress. Updates are single atomic stores: chunks are counted here.
+#[derive(Debug)]
+pub struct Record {
+    id: RequestId,
+    client: SocketAddr,
+    method: Box<str>,
+    path: Box<str>,
+    started: clock::Instant,
+    service: u16,
+    stage: AtomicU8,
+    is_ended: AtomicBool,
+    status: AtomicU16,
+    machine: AtomicU32,
+    /// Milliseconds after `started`, for the three below. 49 days; a longer stream shows wrong ages, nothing else.
+    dispatched_ms: AtomicU32,
+    responded_ms: AtomicU32,
+    progress_ms: AtomicU32,
+    sent: AtomicU64,
+    received: AtomicU64,
+    waker: AtomicWaker,
+}
+
+/// The live exchanges of one worker thread, so that threads do not meet on a lock.
+#[derive(Debug, Default)]
+pub struct Shard(Mutex<Slab<Arc<Record>>>);
+
+/// Everything that is observed in the process.
+#[derive(Debug)]
+pub struct Observe {
+    services: Vec<String>,
+    region: String,
+    shards: Vec<Shard>,
+    machines: RwLock<Vec<String>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) pool: Arc<OnceLock<PoolSource>>,
+    pub(crate) started: clock::Instant,
+}
+
+/// Owns a record until its outcome is known.
+#[derive(Debug)]
+#[must_use = "dropping it records the outcome `internal`"]
+pub struct RecordGuard {
+    observe: Arc<Observe>,
+    record: Arc<Record>,
+    shard: u16,
+    key: u32,
+    outcome: Outcome,
+}
+
+impl Record {
+    /// The exchange has come further.
+    pub fn enter(&self, stage: Stage) {
+        let index = STAGES.iter().position(|other| *other == stage).expect("all are listed");
+        self.stage.store(u8::try_from(index).expect("four stages"), Ordering::Relaxed);
+    }
+
+    /// A machine was chosen, and the exchange stopped waiting for a place.
+    pub fn dispatched(&self, machine: MachineSlot) {
+        self.machine.store(machine.0, Ordering::Relaxed);
+        self.dispatched_ms.store(self.elapsed_ms(), Ordering::Relaxed);
+    }
+
+    /// Ready once an operator has ended the exchange.
+    pub fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<EndedBy> {
+        self.waker.register(cx.waker());
+        if self.is_ended.load(Ordering::Acquire) {
+            Poll::Ready(EndedBy::Operator)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// The request id.
+    #[must_use]
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    fn end(&self) {
+        self.is_ended.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    fn stage(&self) -> Stage {
+        STAGES[usize::from(self.stage.load(Ordering::Relaxed))]
+    }
+
+    fn elapsed_ms(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX)
+    }
+
+    fn progressed(&self) {
+        self.progress_ms.store(self.elapsed_ms(), Ordering::Relaxed);
+    }
+}
+
+impl Observer for Record {
+    fn responded(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+        self.responded_ms.store(self.elapsed_ms(), Ordering::Relaxed);
+        self.enter(Stage::Streaming);
+    }
+
+    // One task owns the exchange, so that a load and a store do what a locked addition would.
+    fn sent(&self, bytes: usize) {
+        self.sent.store(self.sent.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+        self.progressed();
+    }
+
+    fn received(&self, bytes: usize) {
+        let received = self.received.load(Ordering::Relaxed) + bytes as u64;
+        self.received.store(received, Ordering::Relaxed);
+        self.progressed();
+    }
+}
+
+impl Observe {
+    /// Observes `services` from `shards` worker threads.
+    #[must_use]
+    pub fn new(region: &str, services: &[String], shards: usize) -> Arc<Self> {
+        let pool = Arc::new(OnceLock::new());
+        Arc::new(Self {
+            metrics: Metrics::new(services, Arc::clone(&pool)),
+            services: services.to_vec(),
+            region: region.to_owned(),
+            shards: std::iter::repeat_with(Shard::default).take(shards).collect(),
+            machines: RwLock::default(),
+            pool,
+            started: clock::now(),
+        })
+    }
+
+    /// The region that request ids end in.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Tells a machine's name; the slot stands for it in records.
+    pub fn name_machine(&self, name: &str) -> MachineSlot {
+        let mut machines = self.machines.write().expect("nobody panics with the names");
+        let index = machines.iter().position(|other| other == name).unwrap_or_else(|| {
+            machines.push(name.to_owned());
+            machines.len() - 1
+        });
+        MachineSlot(u32::try_from(index).expect("fewer than four billion machines"))
+    }
+
+    /// The name of a machine.
+    #[must_use]
+    pub fn machine_name(&self, slot: MachineSlot) -> String {
+        let machines = self.machines.read().expect("nobody panics with the names");
+        machines.get(slot.0 as usize).cloned().unwrap_or_default()
+    }
+
+    /// An exchange begins in the worker thread of `shard`.
+    pub fn begin(self: &Arc<Self>, shard: usize, start: ExchangeStart) -> RecordGuard {
+        let record = Arc::new(Record {
+            id: start.id,
+            client: start.client,
+            method: start.method,
+            path: start.path,
+            started: clock::now(),
+            service: u16::try_from(start.service).expect("a plan has few services"),
+            stage: AtomicU8::new(0),
+            is_ended: AtomicBool::new(false),
+            status: AtomicU16::new(0),
+            machine: AtomicU32::new(NO_MACHINE),
+            dispatched_ms: AtomicU32::new(0),
+            responded_ms: AtomicU32::new(0),
+            progress_ms: AtomicU32::new(0),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            waker: AtomicWaker::new(),
+        });
+        let key = self.shards[shard].lock().insert(Arc::clone(&record));
+        RecordGuard {
+            observe: Arc::clone(self),
+            record,
+            shard: u16::try_from(shard).expect("a machine has few cores"),
+            key: u32::try_from(key).expect("fewer than four billion exchanges"),
+            outcome: Outcome::Internal,
+        }
+    }
+
+    /// The exchanges in progress, oldest first.
+    #[must_use]
+    pub fn exchanges(&self) -> Vec<pool::Exchange> {
+        let mut records = self.records();
+        records.sort_by_key(|record| record.started);
+        records.iter().map(|record| self.view(record)).collect()
+    }
+
+    /// Ends an exchange on behalf of an operator. False if there is none of that id.
+    pub fn end(&self, id: RequestId) -> bool {
+        let records = self.records();
+        let found = records.iter().find(|record| record.id == id);
+        if let Some(record) = found {
+            record.end();
+        }
+        found.is_some()
+    }
+
+    /// The ledger was seen out of balance (rule 6).
+    pub fn ledger_mismatch(&self, service: usize) {
+        self.metrics.ledger_mismatches[service].inc();
+        tracing::error!(
+            service = self.services[service],
+            "permits, gauge and sockets disagree: this is a defect, please report it"
+        );
+    }
+
+    fn records(&self) -> Vec<Arc<Record>> {
+        let live = |shard: &Shard| -> Vec<_> {
+            shard.lock().iter().map(|(_, record)| Arc::clone(record)).collect()
+        };
+        self.shards.iter().flat_map(live).collect()
+    }
+
+    fn view(&self, record: &Record) -> pool::Exchange {
+        let machine = record.machine.load(Ordering::Relaxed);
+        let status = record.status.load(Ordering::Relaxed);
+        let age_ms = record.elapsed_ms();
+        pool::Exchange {
+            id: format!("{}-{}", record.id, self.region),
+            service: self.services[usize::from(record.service)].clone(),
+            client: record.client.to_string(),
+            method: record.method.to_string(),
+            path: record.path.to_string(),
+            stage: record.stage().name().to_owned(),
+            machine: (machine != NO_MACHINE).then(|| self.machine_name(MachineSlot(machine))),
+            status: (status != 0).then_some(status),
+            age_ms: age_ms.into(),
+            idle_ms: age_ms.saturating_sub(record.progress_ms.load(Ordering::Relaxed)).into(),
+            bytes_sent: record.sent.load(Ordering::Relaxed),
+            bytes_received: record.received.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Shard {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Slab<Arc<Record>>> {
+        self.0.lock().expect("no code panics while it holds the lock")
+    }
+}
+
+impl RecordGuard {
+    /// The record, to be updated on the way.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The status of a response that is ours and not a machine's.
+    pub fn answered(&self, status: u16, bytes: usize) {
+        self.record.status.store(status, Ordering::Relaxed);
+        self.record.sent(bytes);
+    }
+
+    /// From now on, dropping the guard means that a drain cut the exchange.
+    pub fn expect_drain(&mut self, grace: Duration) {
+        self.outcome = Outcome::CutByDrain { grace };
+    }
+
+    /// Writes the record.
+    pub fn finish(mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+
+    fn log(&self) {
+        let record = &*self.record;
+        let machine = record.machine.load(Ordering::Relaxed);
+        let name = match machine {
+            NO_MACHINE => String::new(),
+            slot => self.observe.machine_name(MachineSlot(slot)),
+        };
+        tracing::info!(
+            target: "outlast::access",
+            request_id = %format_args!("{}-{}", record.id, self.observe.region),
+            client = %record.client,
+            service = self.observe.services[usize::from(record.service)],
+            method = &*record.method,
+            path = &*record.path,
+            status = record.status.load(Ordering::Relaxed),
+            machine = name,
+            outcome = self.outcome.name(),
+            detail = self.outcome.detail(),
+            sent_bytes = record.sent.load(Ordering::Relaxed),
+            received_bytes = record.received.load(Ordering::Relaxed),
+            queued_ms = record.dispatched_ms.load(Ordering::Relaxed),
+            first_byte_ms = record.responded_ms.load(Ordering::Relaxed),
+            duration_ms = record.elapsed_ms(),
+        );
+    }
+}
+
+impl Drop for RecordGuard {
+    fn drop(&mut self) {
+        let shard = &self.observe.shards[usize::from(self.shard)];
+        drop(shard.lock().try_remove(self.key as usize));
+        let record = &*self.record;
+        self.observe.metrics.finished(
+            usize::from(record.service),
+            &crate::metrics::Totals {
+                outcome: self.outcome,
+                was_dispatched: record.machine.load(Ordering::Relaxed) != NO_MACHINE,
+                queued: Duration::from_millis(record.dispatched_ms.load(Ordering::Relaxed).into()),
+                first_byte: Duration::from_millis(
+                    record.responded_ms.load(Ordering::Relaxed).into(),
+                ),
+                duration: record.started.elapsed(),
+                sent: record.sent.load(Ordering::Relaxed),
+                received: record.received.load(Ordering::Relaxed),
+            },
+        );
+        self.log();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::outcome::RefusalReason;
+
+    fn begin(observe: &Arc<Observe>) -> RecordGuard {
+        observe.begin(
+            0,
+            ExchangeStart {
+                id: RequestId::generate(),
+                service: 0,
+                client: "127.0.0.1:1".parse().expect("an address"),
+                method: "GET".into(),
+                path: "/".into(),
+            },
+        )
+    }
+
+    #[test]
+    fn an_exchange_is_listed_until_its_outcome() {
+        let observe = Observe::new("sjc", &["http".to_owned()], 1);
+        let guard = begin(&observe);
+        guard.record().dispatched(observe.name_machine("m1"));
+        guard.record().responded(200);
+        guard.record().sent(10);
+        let listed = observe.exchanges();
+        assert_eq!((listed[0].stage.as_str(), listed[0].bytes_sent), ("streaming", 10));
+        assert_eq!(listed[0].machine.as_deref(), Some("m1"));
+        guard.finish(Outcome::Completed);
+        assert!(observe.exchanges().is_empty());
+        assert!(
+            observe
+                .metrics_text()
+                .contains("outlast_exchanges_total{service=\"http\",outcome=\"completed\"} 1")
+        );
+    }
+
+    #[test]
+    fn a_dropped_exchange_has_an_outcome_too() {
+        let observe = Observe::new("sjc", &["http".to_owned()], 1);
+        drop(begin(&observe));
+        let mut guard = begin(&observe);
+        guard.expect_drain(Duration::from_secs(1));
+        drop(guard);
+        begin(&observe).finish(Outcome::Refused(RefusalReason::QueueFull));
+        let text = observe.metrics_text();
+        for line in [
+            "outlast_exchanges_total{service=\"http\",outcome=\"internal\"} 1",
+            "outlast_exchanges_total{service=\"http\",outcome=\"cut_by_drain\"} 1",
+            "outlast_refusals_total{service=\"http\",reason=\"queue_full\"} 1",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn an_operator_ends_an_exchange_once_it_is_found() {
+        let observe = Observe::new("sjc", &["http".to_owned()], 1);
+        let guard = begin(&observe);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(guard.record().poll_ended(&mut cx).is_pending());
+        assert!(!observe.end(RequestId::generate()));
+        assert!(observe.end(guard.record().id()));
+        assert!(guard.record().poll_ended(&mut cx).is_ready());
+        guard.finish(Outcome::Ended(EndedBy::Operator));
+    }
+}

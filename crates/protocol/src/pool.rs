@@ -1,0 +1,108 @@
+//! The pool as `/api/pool` and `/.outlast/pool` show it, and the exchanges of `/api/exchanges`.
+//!
+//! Times are milliseconds, sizes are bytes. Fields are only ever added.
+
+use serde::{Deserialize, Serialize};
+
+/// Every service and its places at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// The app's name.
+    pub app: String,
+    /// `starting`, `serving`, `draining` or `stopped`.
+    pub phase: String,
+    /// Since the process started.
+    pub uptime_ms: u64,
+    /// How often permits, gauges and sockets were seen to disagree. Anything but 0 is a defect of ours.
+    pub ledger_mismatches: u64,
+    /// The first HTTP service first.
+    pub services: Vec<Service>,
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Unique.
+    pub name: String,
+    /// `http` or `tcp`.
+    pub kind: String,
+    /// The address it listens on.
+    pub listen: String,
+    /// What is counted: `connections` or `requests`.
+    pub accounting: String,
+    /// Per machine.
+    pub limits: Limits,
+    /// Places taken under the limits, all machines together, lingering connections included.
+    pub in_flight: u32,
+    /// Of those, upstream connections that linger unused.
+    pub lingering: u32,
+    /// Places of the reserve taken.
+    pub reserve_in_use: u32,
+    /// Places of the reserve, per machine.
+    pub reserve_slots: u32,
+    /// Exchanges that wait.
+    pub queue_length: usize,
+    /// The most that may.
+    pub queue_depth_max: usize,
+    /// In the order of their start.
+    pub machines: Vec<Machine>,
+    /// Exchanges in the service now, whether shown or not.
+    pub exchanges_total: usize,
+    /// The oldest ones, at most 256.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// The limits of a service on each machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Absent: none.
+    pub soft: Option<u32>,
+    /// Absent: none.
+    pub hard: Option<u32>,
+}
+
+/// One machine of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// As in the logs.
+    pub id: String,
+    /// `ready` or `lost`.
+    pub state: String,
+    /// Places taken under the limits.
+    pub in_flight: u32,
+    /// Of those, upstream connections that linger unused.
+    pub lingering: u32,
+    /// Places of the reserve taken.
+    pub reserve_in_use: u32,
+    /// `below soft`, `soft to hard` or `at hard`.
+    pub level: String,
+}
+
+/// One exchange in progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// The request id, as in the `Fly-Request-Id` header and the log.
+    pub id: String,
+    /// The service.
+    pub service: String,
+    /// The client's address.
+    pub client: String,
+    /// The method; `TCP` for a tunnel.
+    pub method: String,
+    /// The path without query; empty for a tunnel.
+    pub path: String,
+    /// `queued`, `connecting`, `waiting` or `streaming`.
+    pub stage: String,
+    /// Absent until one is chosen.
+    pub machine: Option<String>,
+    /// Absent until the response head.
+    pub status: Option<u16>,
+    /// Since the request head was complete.
+    pub age_ms: u64,
+    /// Since the last byte in either direction.
+    pub idle_ms: u64,
+    /// To the client, heads included.
+    pub bytes_sent: u64,
+    /// From the client, heads included.
+    pub bytes_received: u64,
+}
