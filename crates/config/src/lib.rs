@@ -1,5 +1,28 @@
-//! From the text of fly.toml and outlast.toml to a checked plan.
+//! From the text of `fly.toml` and `outlast.toml` to a checked plan.
+//!
+//! Promises: what Fly accepts decodes; every value knows where it came from; whatever is wrong is said with its place
+//! and what to do about it, all of it at once; after [`check`] nobody checks again. No input makes it panic.
+//!
+//! It happens in two stages, what the user wrote ([`fly::Written`], [`outlast::Written`]) and what the program needs
+//! ([`Plan`]). This crate reads no file, no environment and no arguments: the binary hands it their contents.
 
+mod check;
+mod diagnostic;
+mod duration;
+pub mod fly;
+mod keys;
+pub mod outlast;
 pub mod plan;
+mod read;
+mod setting;
+mod source;
 
+pub use check::{Checked, Flags, Sources, Value, check};
+pub use diagnostic::{Diagnostic, Level, Remark};
+pub use duration::{DurationError, format_duration, parse_duration};
+pub use fly::decode_fly;
+pub use keys::{KeyDoc, VariableDoc, reference, variables};
+pub use outlast::decode_outlast;
 pub use plan::*;
+pub use setting::ParseSettingError;
+pub use source::{Located, Origin, Place, SourceText};

@@ -125,6 +125,43 @@ pub enum KillSignal {
     Stop,
 }
 
+impl KillSignal {
+    /// All of them.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Int,
+        Self::Term,
+        Self::Quit,
+        Self::Hup,
+        Self::Usr1,
+        Self::Usr2,
+        Self::Kill,
+        Self::Stop,
+    ];
+
+    /// The name as POSIX and `fly.toml` write it, such as `SIGINT`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hup => "SIGHUP",
+            Self::Int => "SIGINT",
+            Self::Quit => "SIGQUIT",
+            Self::Kill => "SIGKILL",
+            Self::Usr1 => "SIGUSR1",
+            Self::Usr2 => "SIGUSR2",
+            Self::Term => "SIGTERM",
+            Self::Stop => "SIGSTOP",
+        }
+    }
+
+    /// The signal of a name, in any case, with or without `SIG`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let wanted = name.trim().to_ascii_uppercase();
+        let wanted = wanted.strip_prefix("SIG").unwrap_or(&wanted);
+        Self::ALL.into_iter().find(|signal| signal.name().strip_prefix("SIG") == Some(wanted))
+    }
+}
+
 /// Between exchanges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upstream {

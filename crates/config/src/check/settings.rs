@@ -1,0 +1,167 @@
+//! The settings that have a key in `outlast.toml`, layer by layer.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::{Checker, Picked};
+use crate::diagnostic::Diagnostic;
+use crate::keys;
+use crate::outlast;
+use crate::plan::{Agent, Clocks, Linger, PathPattern, Queue, Reserve, Upstream};
+use crate::setting::{CommandLine, Setting};
+use crate::source::{Located, Origin};
+
+/// What `outlast.toml` and its overrides come to.
+pub(super) struct Settings {
+    pub(super) upstream: Upstream,
+    pub(super) queue: Queue,
+    pub(super) reserve: Reserve,
+    pub(super) clocks: Clocks,
+    pub(super) drain_grace: Duration,
+    pub(super) agent: Agent,
+    /// The command after `--`, else `machine.command`.
+    pub(super) command: Option<Picked<Vec<String>>>,
+}
+
+impl Checker<'_> {
+    pub(super) fn settings(&mut self, written: &outlast::Written) -> Settings {
+        let flags = self.sources.flags.clone();
+        let written = written.clone();
+        let linger = if self.sources.fly.is_some() { Linger::Hold } else { Linger::Evict };
+        let depth_max = self.pick("queue.depth_max", None, written.queue_depth_max);
+        let queue = Queue {
+            depth_max: count(depth_max.value),
+            timeout: self.pick("queue.timeout", flags.queue_timeout, written.queue_timeout).value,
+        };
+        let reserve = Reserve {
+            slots: self.pick("reserve.slots", None, written.reserve_slots).value,
+            paths: self
+                .pick::<Vec<PathPattern>>("reserve.paths", None, written.reserve_paths)
+                .value,
+        };
+        let clocks = Clocks {
+            connect: self.pick_positive("clocks.connect", written.clocks_connect),
+            head: self.pick_positive("clocks.head", written.clocks_head),
+            keep_alive: self.pick("clocks.keep_alive", None, written.clocks_keep_alive).value,
+        };
+        let linger =
+            self.pick_or("upstream.linger", flags.linger, written.upstream_linger, || linger);
+        let upstream = Upstream {
+            linger: linger.value,
+            idle_timeout: self
+                .pick("upstream.idle_timeout", None, written.upstream_idle_timeout)
+                .value,
+        };
+        let drain_grace = self.pick("drain.grace", flags.drain_grace, written.drain_grace).value;
+        let agent = Agent {
+            kind: self.pick("agent.kind", flags.agent_kind, written.agent_kind).value,
+            pace: self.pick("agent.pace", flags.pace, written.agent_pace).value,
+            runs_max: self.runs_max(written.agent_runs_max),
+        };
+        let command = self.command(flags.command, written.machine_command);
+        Settings { upstream, queue, reserve, clocks, drain_grace, agent, command }
+    }
+
+    /// The value of the highest layer that has one. All layers that are text are read.
+    fn pick<T: Setting>(
+        &mut self,
+        key: &'static str,
+        flag: Option<T>,
+        written: Option<Located<T>>,
+    ) -> Picked<T> {
+        self.pick_or(key, flag, written, || {
+            let literal = DeValue::parse(keys::entry(key).default).expect("defaults are TOML");
+            T::from_toml(literal.get_ref()).expect("defaults have their key's type")
+        })
+    }
+
+    fn pick_or<T: Setting>(
+        &mut self,
+        key: &'static str,
+        flag: Option<T>,
+        written: Option<Located<T>>,
+        default: impl FnOnce() -> T,
+    ) -> Picked<T> {
+        let entry = keys::entry(key);
+        let variable = entry.env.and_then(|env| self.variable(env));
+        let flag =
+            flag.map(|value| Picked { value, origin: Origin::Flag(entry.flag.unwrap_or(key)) });
+        let written = written
+            .map(|written| Picked { origin: self.outlast_at(&written.span), value: written.value });
+        let picked = flag.or(variable).or(written);
+        let picked = picked.unwrap_or_else(|| Picked { value: default(), origin: Origin::Default });
+        self.value(key, picked.value.show(), picked.origin.clone());
+        picked
+    }
+
+    /// A setting that only a flag or a variable has.
+    pub(super) fn pick_flag<T: Setting>(
+        &mut self,
+        env: &'static str,
+        flag: Option<T>,
+    ) -> Option<Picked<T>> {
+        let variable = self.variable(env);
+        let name = keys::variable(env).flag.unwrap_or(env);
+        flag.map(|value| Picked { value, origin: Origin::Flag(name) }).or(variable)
+    }
+
+    fn variable<T: Setting>(&mut self, env: &'static str) -> Option<Picked<T>> {
+        let text = self.sources.env.get(env).filter(|text| !text.is_empty())?;
+        let origin = Origin::Variable(env.to_owned());
+        match T::from_text(text) {
+            Ok(value) => Some(Picked { value, origin }),
+            Err(error) => {
+                let hint = error.hint();
+                self.say(Diagnostic::error(format!("`{env}`: {error}")).at(origin).hint(hint));
+                None
+            }
+        }
+    }
+
+    fn outlast_at(&self, span: &std::ops::Range<usize>) -> Origin {
+        let source = self.sources.outlast.as_ref();
+        source.map_or(Origin::Default, |source| Origin::File(source.place(span.clone())))
+    }
+
+    fn pick_positive(&mut self, key: &'static str, written: Option<Located<Duration>>) -> Duration {
+        let picked = self.pick(key, None, written);
+        if picked.value.is_zero() {
+            let error =
+                Diagnostic::error(format!("`{key}` is zero, and nothing happens in no time"));
+            let default = keys::entry(key).default;
+            self.say(error.at(picked.origin).hint(format!("the default is {default}")));
+        }
+        picked.value
+    }
+
+    fn runs_max(&mut self, written: Option<Located<u32>>) -> usize {
+        let picked = self.pick("agent.runs_max", None, written);
+        if picked.value == 0 {
+            let error = Diagnostic::error("`agent.runs_max` is 0, so that no run could ever start");
+            self.say(error.at(picked.origin).hint("write 1 or more"));
+        }
+        count(picked.value)
+    }
+
+    fn command(
+        &mut self,
+        flag: Vec<String>,
+        written: Option<Located<Vec<String>>>,
+    ) -> Option<Picked<Vec<String>>> {
+        if flag.first().is_some_and(String::is_empty) {
+            let error = Diagnostic::error("the command after `--` has no name");
+            self.say(error.at(Origin::Flag("--")).hint("write the program first: -- npm start"));
+        }
+        let flag =
+            CommandLine::new(flag).map(|line| Picked { value: line.0, origin: Origin::Flag("--") });
+        flag.or_else(|| {
+            let written = written?;
+            Some(Picked { origin: self.outlast_at(&written.span), value: written.value })
+        })
+    }
+}
+
+fn count(value: u32) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

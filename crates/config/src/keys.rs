@@ -1,0 +1,270 @@
+//! The one table of settings: it gives the defaults, names flags and variables, tells unknown keys, and is the reference.
+
+use crate::read::Explained;
+
+/// A key of `outlast.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyDoc {
+    /// The key with its section, such as `queue.timeout`.
+    pub key: &'static str,
+    /// The variable that overrides it.
+    pub env: Option<&'static str>,
+    /// The flag of `outlast up` that overrides both.
+    pub flag: Option<&'static str>,
+    /// The default as it would be written in the file; in words where it depends on something.
+    pub default: &'static str,
+    /// What it does, in one line, with its unit.
+    pub doc: &'static str,
+}
+
+/// A variable whose setting is no key of `outlast.toml`, because `fly.toml` has its own or a flag is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VariableDoc {
+    /// The variable.
+    pub env: &'static str,
+    /// The flag of `outlast up` that overrides it. `None`: the variable belongs to other parts of the binary.
+    pub flag: Option<&'static str>,
+    /// What it does, in one line, with its unit.
+    pub doc: &'static str,
+}
+
+/// Every key of `outlast.toml`, section by section.
+#[must_use]
+pub fn reference() -> &'static [KeyDoc] {
+    KEYS
+}
+
+/// Every further variable that starts with `OUTLAST_`.
+#[must_use]
+pub fn variables() -> &'static [VariableDoc] {
+    VARIABLES
+}
+
+const KEYS: &[KeyDoc] = &[
+    KeyDoc {
+        key: "queue.depth_max",
+        env: Some("OUTLAST_QUEUE_DEPTH_MAX"),
+        flag: None,
+        default: "100",
+        doc: "exchanges that may wait for a place, per service; 0: nobody waits",
+    },
+    KeyDoc {
+        key: "queue.timeout",
+        env: Some("OUTLAST_QUEUE_TIMEOUT"),
+        flag: Some("--queue-timeout"),
+        default: "\"30s\"",
+        doc: "how long an exchange waits before it is refused; \"0s\" refuses at once",
+    },
+    KeyDoc {
+        key: "reserve.slots",
+        env: Some("OUTLAST_RESERVE_SLOTS"),
+        flag: None,
+        default: "2",
+        doc: "places kept for control calls, per service and machine, beyond the hard limit",
+    },
+    KeyDoc {
+        key: "reserve.paths",
+        env: None,
+        flag: None,
+        default: "[\"/api/abort/*\", \"/api/runs/*/stop\", \"/api/runs/*/permissions/*\"]",
+        doc: "what a control call is: paths without query, `*` stands for one segment",
+    },
+    KeyDoc {
+        key: "clocks.connect",
+        env: Some("OUTLAST_CLOCKS_CONNECT"),
+        flag: None,
+        default: "\"5s\"",
+        doc: "from connecting to a machine to connected; above zero",
+    },
+    KeyDoc {
+        key: "clocks.head",
+        env: Some("OUTLAST_CLOCKS_HEAD"),
+        flag: None,
+        default: "\"15s\"",
+        doc: "from accept, or the first byte of a later head, to the whole request head; above zero",
+    },
+    KeyDoc {
+        key: "clocks.keep_alive",
+        env: Some("OUTLAST_CLOCKS_KEEP_ALIVE"),
+        flag: None,
+        default: "\"60s\"",
+        doc: "how long a client connection is kept between two exchanges; \"0s\" closes it after each",
+    },
+    KeyDoc {
+        key: "upstream.linger",
+        env: Some("OUTLAST_UPSTREAM_LINGER"),
+        flag: Some("--linger"),
+        default: "\"hold\" with a fly.toml, else \"evict\"",
+        doc: "whether an unused upstream connection keeps its place: \"hold\", or \"evict\" when an exchange waits",
+    },
+    KeyDoc {
+        key: "upstream.idle_timeout",
+        env: Some("OUTLAST_UPSTREAM_IDLE_TIMEOUT"),
+        flag: None,
+        default: "\"4s\"",
+        doc: "how long an upstream connection is kept unused",
+    },
+    KeyDoc {
+        key: "drain.grace",
+        env: Some("OUTLAST_DRAIN_GRACE"),
+        flag: Some("--drain-grace"),
+        default: "\"30s\"",
+        doc: "how long a drain waits for exchanges in flight before it cuts them",
+    },
+    KeyDoc {
+        key: "agent.kind",
+        env: Some("OUTLAST_AGENT_KIND"),
+        flag: Some("--agent-kind"),
+        default: "\"auto\"",
+        doc: "which agent answers: \"auto\" (the best there is, today scout) or \"scout\"",
+    },
+    KeyDoc {
+        key: "agent.pace",
+        env: Some("OUTLAST_AGENT_PACE"),
+        flag: Some("--pace"),
+        default: "\"0s\"",
+        doc: "scout stretches a run to about this long",
+    },
+    KeyDoc {
+        key: "agent.runs_max",
+        env: Some("OUTLAST_AGENT_RUNS_MAX"),
+        flag: None,
+        default: "8",
+        doc: "runs at once, at least 1; more wait, visibly",
+    },
+    KeyDoc {
+        key: "machine.command",
+        env: None,
+        flag: Some("--"),
+        default: "the desktop, `outlast serve`",
+        doc: "what a machine runs without [processes] in fly.toml: a string split as a shell would, or a list",
+    },
+];
+
+const VARIABLES: &[VariableDoc] = &[
+    VariableDoc {
+        env: "OUTLAST_LISTEN",
+        flag: Some("--listen"),
+        doc: "address and port of the first HTTP service, such as 127.0.0.1:8080",
+    },
+    VariableDoc {
+        env: "OUTLAST_TYPE",
+        flag: Some("--type"),
+        doc: "what the first HTTP service counts: connections or requests",
+    },
+    VariableDoc {
+        env: "OUTLAST_HARD_LIMIT",
+        flag: Some("--hard-limit"),
+        doc: "its hard limit per machine; 0: none",
+    },
+    VariableDoc {
+        env: "OUTLAST_SOFT_LIMIT",
+        flag: Some("--soft-limit"),
+        doc: "its soft limit per machine; 0: none",
+    },
+    VariableDoc {
+        env: "OUTLAST_MACHINES",
+        flag: Some("--machines"),
+        doc: "machines per process group, at least 1; default 1",
+    },
+    VariableDoc { env: "OUTLAST_DATA", flag: None, doc: "the data folder" },
+    VariableDoc { env: "OUTLAST_ADMIN", flag: None, doc: "the admin listener's address" },
+    VariableDoc { env: "OUTLAST_LOG", flag: None, doc: "what is logged" },
+    VariableDoc { env: "OUTLAST_NO_AUTH", flag: None, doc: "no authentication, on loopback only" },
+    VariableDoc { env: "OUTLAST_THREADS", flag: None, doc: "threads that serve" },
+];
+
+/// Keys of the design that a later version brings. A whole section stands for all its keys.
+const LATER: &[(&str, &str)] = &[
+    ("detach", "remove it; a client that leaves cancels its exchange for now"),
+    ("alert", "remove it; watch /metrics of the admin listener for now"),
+    ("route", "remove it; settings hold for all paths for now"),
+    ("clocks.response_head", CLOCKS_LATER),
+    ("clocks.chunk_gap", CLOCKS_LATER),
+    ("clocks.lifetime", CLOCKS_LATER),
+    ("clocks.write_stall", CLOCKS_LATER),
+    ("upstream.h2_streams_max", "remove it; upstream connections speak HTTP/1.1 for now"),
+    ("agent.pace_request", "remove it; a drill sets the pace by `agent.pace` for now"),
+];
+
+const CLOCKS_LATER: &str = "remove it; `connect`, `head` and `keep_alive` are the clocks there are";
+
+/// What is known of a key that is not in the table.
+pub(crate) fn explain(path: &str) -> Option<Explained> {
+    let later = LATER.iter().find(|(key, _)| *key == path);
+    later.map(|(_, hint)| Explained::Later(hint))
+}
+
+/// The entry of a key of this crate.
+pub(crate) fn entry(key: &str) -> &'static KeyDoc {
+    KEYS.iter().find(|entry| entry.key == key).expect("only keys of the table are asked for")
+}
+
+/// The flag of a variable.
+pub(crate) fn variable(env: &str) -> &'static VariableDoc {
+    VARIABLES
+        .iter()
+        .find(|entry| entry.env == env)
+        .expect("only variables of the table are asked for")
+}
+
+/// All variables there are.
+pub(crate) fn all_variables() -> Vec<&'static str> {
+    let keys = KEYS.iter().filter_map(|entry| entry.env);
+    keys.chain(VARIABLES.iter().map(|entry| entry.env)).collect()
+}
+
+/// The sections, in order.
+pub(crate) fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<_> =
+        KEYS.iter().filter_map(|entry| entry.key.split('.').next()).collect();
+    sections.dedup();
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_consistent() {
+        for entry in KEYS {
+            let (section, key) = entry.key.split_once('.').unwrap();
+            assert!(!section.is_empty() && !key.is_empty() && !entry.doc.is_empty());
+            if let Some(env) = entry.env {
+                let derived = format!("OUTLAST_{}", entry.key.replace('.', "_").to_uppercase());
+                assert_eq!(env, derived);
+            }
+            assert!(explain(entry.key).is_none(), "{} is both there and later", entry.key);
+        }
+        let mut variables = all_variables();
+        let count = variables.len();
+        variables.sort_unstable();
+        variables.dedup();
+        assert_eq!(variables.len(), count, "a variable is named twice");
+        assert_eq!(
+            sections(),
+            ["queue", "reserve", "clocks", "upstream", "drain", "agent", "machine"]
+        );
+    }
+
+    #[test]
+    fn the_page_names_each_key_variable_flag_and_default() {
+        let page = include_str!("../../../docs/configuration.md");
+        let code = |name: Option<&str>| name.map_or("–".to_owned(), |name| format!("`{name}`"));
+        for entry in KEYS {
+            let default = if entry.default.contains('`') {
+                entry.default.to_owned()
+            } else {
+                code(Some(entry.default))
+            };
+            let (env, flag) = (code(entry.env), code(entry.flag));
+            let row = format!("| `{}` | {default} | {env} | {flag} | {} |", entry.key, entry.doc);
+            assert!(page.lines().any(|line| line == row), "docs/configuration.md needs\n{row}");
+        }
+        for entry in VARIABLES {
+            let row = format!("| `{}` | {} | {} |", entry.env, code(entry.flag), entry.doc);
+            assert!(page.lines().any(|line| line == row), "docs/configuration.md needs\n{row}");
+        }
+    }
+}

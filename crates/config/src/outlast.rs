@@ -1,0 +1,132 @@
+//! `outlast.toml`: what the user wrote in it.
+//!
+//! It holds what Fly has no word for. Its keys are those of [`crate::reference`]; any other is an error.
+
+use std::time::Duration;
+
+use crate::diagnostic::Diagnostic;
+use crate::keys;
+use crate::plan::{AgentKind, Linger, PathPattern};
+use crate::read::{Dialect, Reader, Section, parse};
+use crate::setting::{CommandLine, Setting};
+use crate::source::{Located, SourceText};
+
+/// An `outlast.toml` as written. `None`: the key is absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Written {
+    /// `queue.depth_max`.
+    pub queue_depth_max: Option<Located<u32>>,
+    /// `queue.timeout`.
+    pub queue_timeout: Option<Located<Duration>>,
+    /// `reserve.slots`.
+    pub reserve_slots: Option<Located<u32>>,
+    /// `reserve.paths`.
+    pub reserve_paths: Option<Located<Vec<PathPattern>>>,
+    /// `clocks.connect`.
+    pub clocks_connect: Option<Located<Duration>>,
+    /// `clocks.head`.
+    pub clocks_head: Option<Located<Duration>>,
+    /// `clocks.keep_alive`.
+    pub clocks_keep_alive: Option<Located<Duration>>,
+    /// `upstream.linger`.
+    pub upstream_linger: Option<Located<Linger>>,
+    /// `upstream.idle_timeout`.
+    pub upstream_idle_timeout: Option<Located<Duration>>,
+    /// `drain.grace`.
+    pub drain_grace: Option<Located<Duration>>,
+    /// `agent.kind`.
+    pub agent_kind: Option<Located<AgentKind>>,
+    /// `agent.pace`.
+    pub agent_pace: Option<Located<Duration>>,
+    /// `agent.runs_max`.
+    pub agent_runs_max: Option<Located<u32>>,
+    /// `machine.command`, split into the program and its arguments. Never empty.
+    pub machine_command: Option<Located<Vec<String>>>,
+}
+
+/// Reads an `outlast.toml`.
+///
+/// # Errors
+/// Every syntax error, or every unknown key and wrong value.
+pub fn decode_outlast(name: &str, text: &str) -> Result<Written, Vec<Diagnostic>> {
+    decode(&SourceText::new(name, text))
+}
+
+pub(crate) fn decode(source: &SourceText) -> Result<Written, Vec<Diagnostic>> {
+    let table = parse(source)?;
+    let reader = Reader::new(source, Dialect::Outlast, keys::explain);
+    let mut root = reader.root(&table);
+    let mut written = Written::default();
+    for name in keys::sections() {
+        let Some(section) = root.take(name).and_then(|field| field.table()) else { continue };
+        read_section(name, section, &mut written);
+    }
+    root.finish();
+    let (written, _) = reader.finish(written)?;
+    Ok(written)
+}
+
+fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
+    match name {
+        "queue" => {
+            written.queue_depth_max = setting(&mut section, "depth_max");
+            written.queue_timeout = setting(&mut section, "timeout");
+        }
+        "reserve" => {
+            written.reserve_slots = setting(&mut section, "slots");
+            written.reserve_paths = setting(&mut section, "paths");
+        }
+        "clocks" => {
+            written.clocks_connect = setting(&mut section, "connect");
+            written.clocks_head = setting(&mut section, "head");
+            written.clocks_keep_alive = setting(&mut section, "keep_alive");
+        }
+        "upstream" => {
+            written.upstream_linger = setting(&mut section, "linger");
+            written.upstream_idle_timeout = setting(&mut section, "idle_timeout");
+        }
+        "drain" => written.drain_grace = setting(&mut section, "grace"),
+        "agent" => {
+            written.agent_kind = setting(&mut section, "kind");
+            written.agent_pace = setting(&mut section, "pace");
+            written.agent_runs_max = setting(&mut section, "runs_max");
+        }
+        "machine" => {
+            let command: Option<Located<CommandLine>> = setting(&mut section, "command");
+            written.machine_command = command.map(|command| command.map(|line| line.0));
+        }
+        _ => unreachable!("the section [{name}] of the table is read here"),
+    }
+    section.finish();
+}
+
+fn setting<T: Setting>(section: &mut Section<'_>, key: &'static str) -> Option<Located<T>> {
+    let field = section.take(key)?;
+    match T::from_toml(field.value) {
+        Ok(value) => Some(field.locate(value)),
+        Err(error) => {
+            field.say(Diagnostic::error(format!("`{}`: {error}", field.path)).hint(error.hint()));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_the_table_is_read() {
+        for entry in keys::reference() {
+            let (section, key) = entry.key.split_once('.').unwrap();
+            let literal = match entry.key {
+                "upstream.linger" => "\"hold\"",
+                "machine.command" => "[\"npm\", \"start\"]",
+                _ => entry.default,
+            };
+            let text = format!("[{section}]\n{key} = {literal}\n");
+            let written = decode_outlast("outlast.toml", &text).unwrap();
+            assert_ne!(written, Written::default(), "{} is not read", entry.key);
+        }
+    }
+}

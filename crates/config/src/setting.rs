@@ -1,0 +1,412 @@
+//! The types of single settings: how each is written in a file, in a variable, and printed.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use crate::duration::{DurationError, format_duration, parse_duration};
+use crate::plan::{Accounting, AgentKind, Linger, PathPattern};
+use crate::read::{integer_of, kind_name, listed};
+
+/// Why a text is not the setting it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseSettingError {
+    /// None of the names that are allowed.
+    #[error("{given:?} is not known")]
+    UnknownName {
+        /// What was written.
+        given: String,
+        /// What may be written.
+        known: &'static [&'static str],
+    },
+    /// `agent.kind = "claude"`.
+    #[error("the agent \"claude\" is not built yet")]
+    ClaudeLater,
+    /// Not a duration.
+    #[error("{given:?} is not a duration")]
+    Duration {
+        /// What was written.
+        given: String,
+        /// Why it is none.
+        source: DurationError,
+    },
+    /// Not a whole number in the range.
+    #[error("{given} is not a whole number from 0 to {max}")]
+    Count {
+        /// What was written.
+        given: String,
+        /// The greatest allowed.
+        max: u64,
+    },
+    /// Not an address with a port.
+    #[error("{given:?} is not an address with a port")]
+    Address {
+        /// What was written.
+        given: String,
+    },
+    /// Not a pattern of paths.
+    #[error("{given:?} is not a path pattern")]
+    Path {
+        /// What was written.
+        given: String,
+    },
+    /// Not a command line.
+    #[error("{given:?} is not a command")]
+    Command {
+        /// What was written.
+        given: String,
+    },
+    /// Another type of TOML value.
+    #[error("expected {wanted}, not {got}")]
+    Kind {
+        /// What it should be.
+        wanted: &'static str,
+        /// What it is.
+        got: &'static str,
+    },
+}
+
+impl ParseSettingError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::UnknownName { known, .. } => format!("write one of {}", listed(known)),
+            Self::ClaudeLater => {
+                "it arrives with the Claude Code integration; write \"auto\" or \"scout\""
+                    .to_owned()
+            }
+            Self::Duration { source, .. } => {
+                format!(
+                    "{source}; write numbers with units, such as \"30s\", \"250ms\" or \"1m30s\""
+                )
+            }
+            Self::Count { max, .. } => format!("write a number from 0 to {max}"),
+            Self::Address { .. } => "write one such as 127.0.0.1:8080 or [::1]:8080".to_owned(),
+            Self::Path { .. } => {
+                "begin it with a slash; `*` stands for one whole segment, as in \"/api/abort/*\""
+                    .to_owned()
+            }
+            Self::Command { .. } => {
+                "write a command that a shell could split, or a list such as [\"npm\", \"start\"]"
+                    .to_owned()
+            }
+            Self::Kind { wanted, .. } => format!("write {wanted}"),
+        }
+    }
+}
+
+/// A setting that files and variables may hold.
+pub(crate) trait Setting: Sized {
+    /// How a wrong type is told: `a duration such as "30s"`.
+    const WANTED: &'static str;
+
+    /// From a variable.
+    fn from_text(text: &str) -> Result<Self, ParseSettingError>;
+
+    /// From a TOML value. Most are strings there too.
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ParseSettingError> {
+        match value {
+            DeValue::String(text) => Self::from_text(text),
+            _ => Err(wrong_kind::<Self>(value)),
+        }
+    }
+
+    /// As it would be written in `outlast.toml`.
+    fn show(&self) -> String;
+}
+
+fn wrong_kind<T: Setting>(value: &DeValue<'_>) -> ParseSettingError {
+    ParseSettingError::Kind { wanted: T::WANTED, got: kind_name(value) }
+}
+
+impl Setting for std::net::SocketAddr {
+    const WANTED: &'static str = "an address with port such as \"127.0.0.1:8080\"";
+
+    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
+        text.parse().map_err(|_| ParseSettingError::Address { given: text.to_owned() })
+    }
+
+    fn show(&self) -> String {
+        format!("{:?}", self.to_string())
+    }
+}
+
+impl Setting for Duration {
+    const WANTED: &'static str = "a duration such as \"30s\", in quotes";
+
+    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
+        parse_duration(text)
+            .map_err(|source| ParseSettingError::Duration { given: text.to_owned(), source })
+    }
+
+    fn show(&self) -> String {
+        format!("{:?}", format_duration(*self))
+    }
+}
+
+/// The greatest count anywhere: far beyond what one host holds, and safe to add up.
+const COUNT_MAX: u32 = 1_000_000;
+
+impl Setting for u32 {
+    const WANTED: &'static str = "a whole number, without quotes";
+
+    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
+        let max = u64::from(COUNT_MAX);
+        let count = text.parse().ok().filter(|count| *count <= COUNT_MAX);
+        count.ok_or_else(|| ParseSettingError::Count { given: text.to_owned(), max })
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ParseSettingError> {
+        match (value, integer_of(value)) {
+            (_, Some(number)) => Self::from_text(&number.to_string()),
+            (DeValue::Integer(number), None) => Self::from_text(&number.to_string()),
+            _ => Err(wrong_kind::<Self>(value)),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// Types that are written as one of a few names.
+trait Named: Copy + PartialEq + 'static {
+    const NAMES: &'static [&'static str];
+    const ALL: &'static [Self];
+}
+
+impl Named for Accounting {
+    const NAMES: &'static [&'static str] = &["connections", "requests"];
+    const ALL: &'static [Self] = &[Self::Connections, Self::Requests];
+}
+
+impl Named for Linger {
+    const NAMES: &'static [&'static str] = &["hold", "evict"];
+    const ALL: &'static [Self] = &[Self::Hold, Self::Evict];
+}
+
+impl Named for AgentKind {
+    const NAMES: &'static [&'static str] = &["auto", "scout"];
+    const ALL: &'static [Self] = &[Self::Auto, Self::Scout];
+}
+
+fn by_name<T: Named>(text: &str) -> Result<T, ParseSettingError> {
+    let found = T::NAMES.iter().position(|name| *name == text).and_then(|index| T::ALL.get(index));
+    found
+        .copied()
+        .ok_or_else(|| ParseSettingError::UnknownName { given: text.to_owned(), known: T::NAMES })
+}
+
+fn name<T: Named>(value: T) -> &'static str {
+    let index = T::ALL.iter().position(|one| *one == value);
+    index.and_then(|index| T::NAMES.get(index)).copied().unwrap_or_default()
+}
+
+impl Accounting {
+    /// The word of `fly.toml`: `connections` or `requests`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        name(self)
+    }
+}
+
+impl Linger {
+    /// The word of `outlast.toml`: `hold` or `evict`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        name(self)
+    }
+}
+
+impl AgentKind {
+    /// The word of `outlast.toml`: `auto` or `scout`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        name(self)
+    }
+}
+
+impl FromStr for Accounting {
+    type Err = ParseSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        by_name(text)
+    }
+}
+
+impl FromStr for Linger {
+    type Err = ParseSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        by_name(text)
+    }
+}
+
+impl FromStr for AgentKind {
+    type Err = ParseSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "claude" { Err(ParseSettingError::ClaudeLater) } else { by_name(text) }
+    }
+}
+
+impl Setting for Accounting {
+    const WANTED: &'static str = "\"connections\" or \"requests\"";
+
+    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
+        text.parse()
+    }
+
+    fn show(&self) -> String {
+        format!("{:?}", self.name())
+    }
+}
+
+impl Setting for Linger {
+    const WANTED: &'static str = "\"hold\" or \"evict\"";
+
+    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
+        text.parse()
+    }
+
+    fn show(&self) -> String {
+        format!("{:?}", self.name())
+    }
+}
+
+impl Setting for AgentKind {
+    const WANTED: &'static str = "\"auto\" or \"scout\"";
+
+    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
+        text.parse()
+    }
+
+    fn show(&self) -> String {
+        format!("{:?}", self.name())
+    }
+}
+
+impl FromStr for PathPattern {
+    type Err = ParseSettingError;
+
+    /// Reads `/api/abort/*`: a slash first, and `*` only as a whole segment.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = |segment: &str| segment == "*" || !segment.contains(['*', '?', '#']);
+        if text.starts_with('/') && text.split('/').all(fits) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(ParseSettingError::Path { given: text.to_owned() })
+    }
+}
+
+impl Setting for Vec<PathPattern> {
+    const WANTED: &'static str = "a list of paths such as [\"/api/abort/*\"]";
+
+    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
+        text.split(',').map(|path| path.trim().parse()).collect()
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ParseSettingError> {
+        let strings = strings::<Self>(value)?;
+        strings.iter().map(|path| path.parse()).collect()
+    }
+
+    fn show(&self) -> String {
+        let paths: Vec<_> = self.iter().map(|path| format!("{:?}", path.0)).collect();
+        format!("[{}]", paths.join(", "))
+    }
+}
+
+/// A program and its arguments. Never empty, and the program has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CommandLine(pub(crate) Vec<String>);
+
+impl CommandLine {
+    pub(crate) fn new(words: Vec<String>) -> Option<Self> {
+        words.first().is_some_and(|program| !program.is_empty()).then_some(Self(words))
+    }
+}
+
+impl Setting for CommandLine {
+    const WANTED: &'static str = "a command such as \"npm start\" or [\"npm\", \"start\"]";
+
+    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
+        let words = shlex::split(text).and_then(Self::new);
+        words.ok_or_else(|| ParseSettingError::Command { given: text.to_owned() })
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Result<Self, ParseSettingError> {
+        if let DeValue::String(text) = value {
+            return Self::from_text(text);
+        }
+        Self::new(strings::<Self>(value)?)
+            .ok_or_else(|| ParseSettingError::Command { given: String::new() })
+    }
+
+    fn show(&self) -> String {
+        let words: Vec<_> = self.0.iter().map(|word| format!("{word:?}")).collect();
+        format!("[{}]", words.join(", "))
+    }
+}
+
+fn strings<T: Setting>(value: &DeValue<'_>) -> Result<Vec<String>, ParseSettingError> {
+    let DeValue::Array(items) = value else { return Err(wrong_kind::<T>(value)) };
+    let text = |item: &DeValue<'_>| match item {
+        DeValue::String(text) => Ok(text.to_string()),
+        _ => Err(wrong_kind::<T>(item)),
+    };
+    items.iter().map(|item| text(item.get_ref())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_printed_alike() {
+        for accounting in Accounting::ALL {
+            assert_eq!(accounting.name().parse(), Ok(*accounting));
+        }
+        for linger in Linger::ALL {
+            assert_eq!(linger.name().parse(), Ok(*linger));
+        }
+        for kind in AgentKind::ALL {
+            assert_eq!(kind.name().parse(), Ok(*kind));
+        }
+        assert_eq!("claude".parse::<AgentKind>(), Err(ParseSettingError::ClaudeLater));
+        assert!("Requests".parse::<Accounting>().is_err(), "names are exact");
+    }
+
+    #[test]
+    fn patterns_match_one_segment_per_star() {
+        let table = [
+            ("/api/abort/*", "/api/abort/1", true),
+            ("/api/abort/*", "/api/abort/", false),
+            ("/api/abort/*", "/api/abort", false),
+            ("/api/abort/*", "/api/abort/1/2", false),
+            ("/api/runs/*/stop", "/api/runs/x/stop", true),
+            ("/api/runs/*/stop", "/api/runs//stop", false),
+            ("/", "/", true),
+            ("/", "", false),
+        ];
+        for (pattern, path, want) in table {
+            let parsed: PathPattern = pattern.parse().unwrap();
+            assert_eq!(parsed.matches(path), want, "{pattern} {path}");
+        }
+        for bad in ["", "api", "/a*", "/a?b", "/#"] {
+            assert!(bad.parse::<PathPattern>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn commands_are_split_as_a_shell_would() {
+        let words = CommandLine::from_text("sh -c 'a b' \"c d\"").unwrap();
+        assert_eq!(words.0, ["sh", "-c", "a b", "c d"]);
+        assert!(CommandLine::from_text("sh 'open").is_err());
+        assert!(CommandLine::from_text("").is_err());
+        assert!(CommandLine::from_text("''").is_err());
+    }
+}
