@@ -1,1 +1,22 @@
 //! The life of a machine: start, ready, restart, stop.
+//!
+//! A [`Supervisor`] keeps machines running and tells by [`MachineEvent`]s when each may get traffic and when no longer.
+//! It does not know services, limits or exchanges, nor where the machines it is asked for come from. What
+//! it promises is in `docs/machines.md`.
+
+mod event;
+mod id;
+mod line;
+mod local;
+mod outbox;
+mod record;
+mod spec;
+mod supervisor;
+
+pub use event::{Change, ExitReport, MachineEvent, Next};
+pub use id::{InvalidMachineId, MachineId};
+pub use line::{Level, LogLine, Provider, write_lines};
+pub use outlast_runtime::guard::{Exit, GuardProgram, StopPolicy, StopSignal};
+pub use record::{MachineSnapshot, MachineState};
+pub use spec::{FixedSpec, LocalSpec, MachineSpec, Readiness, default_backoff, fixed};
+pub use supervisor::Supervisor;

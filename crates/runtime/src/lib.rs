@@ -3,7 +3,9 @@
 //! Everything that touches time, chance or the scheduler goes through here, so that tests can hold it:
 //! clippy bans the bare calls elsewhere. This crate does not know HTTP, machines or configuration.
 
+pub mod backoff;
 pub mod clock;
+pub mod guard;
 pub mod phase;
 pub mod random;
 pub mod tasks;

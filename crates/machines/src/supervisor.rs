@@ -1,0 +1,112 @@
+//! All machines of a plan, kept alive until they are stopped.
+
+use std::sync::Arc;
+
+use outlast_runtime::Tasks;
+use tokio::sync::{mpsc, watch};
+
+use crate::local::Life;
+use crate::outbox::Outbox;
+use crate::record::{MachineSnapshot, Record};
+use crate::{Change, FixedSpec, LogLine, MachineEvent, MachineSpec};
+
+/// How many events wait in the channel before they wait, and grow old, with their machines.
+const EVENTS_WAITING_MAX: usize = 64;
+
+/// What the supervisor wants of its machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Live,
+    Stop,
+}
+
+/// Owns all machines. Dropping it asks them to stop, [`Supervisor::stop`] also waits until they have.
+#[derive(Debug)]
+pub struct Supervisor {
+    records: Vec<Arc<Record>>,
+    wish: watch::Sender<Wish>,
+    alive: watch::Receiver<usize>,
+}
+
+impl Supervisor {
+    /// Starts every machine and keeps it running. Its log lines go to `lines`. What becomes of it is told by the
+    /// receiver, in order for each machine; who reads late may miss old events, but never a machine's last ones.
+    ///
+    /// Everything runs on `tasks`, whose [`Tasks::join`] ends only after the machines have been stopped.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn start(
+        specs: Vec<MachineSpec>,
+        lines: &mpsc::Sender<LogLine>,
+        tasks: &Tasks,
+    ) -> (Self, mpsc::Receiver<MachineEvent>) {
+        let (tx, rx) = mpsc::channel(EVENTS_WAITING_MAX);
+        let outbox = Outbox::default();
+        let (wish, wished) = watch::channel(Wish::Live);
+        let (count, alive) = watch::channel(specs.len());
+        let count = Arc::new(count);
+        let mut records = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let group = spec.group().map(ToOwned::to_owned);
+            let record = Arc::new(Record::new(spec.id().clone(), group, outbox.clone()));
+            records.push(Arc::clone(&record));
+            let counted = Alive(Arc::clone(&count));
+            let (wished, lines, tasks_of_life) = (wished.clone(), lines.clone(), tasks.clone());
+            tasks.spawn_uncancelled(async move {
+                match spec {
+                    MachineSpec::Local(spec) => {
+                        Life::new(spec, Arc::clone(&record), lines, tasks_of_life)
+                            .run(wished)
+                            .await;
+                    }
+                    MachineSpec::Fixed(spec) => stand(spec, &record, wished).await,
+                }
+                record.tell(Change::Stopped);
+                drop(counted);
+            });
+        }
+        tasks.spawn(outbox.deliver(tx));
+        (Self { records, wish, alive }, rx)
+    }
+
+    /// Asks all machines to stop, at once and each in its way, and waits until nothing of them is left. That takes as
+    /// long as the longest stop timeout and the moment that `SIGKILL` takes. May be called more than once.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops only the waiting: the machines have been asked.
+    pub async fn stop(&self) {
+        self.wish.send_replace(Wish::Stop);
+        let mut alive = self.alive.clone();
+        // An error means that the last machine has counted itself out and gone.
+        let _all_ended = alive.wait_for(|count| *count == 0).await;
+    }
+
+    /// Every machine at this moment, in the order in which they were given.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<MachineSnapshot> {
+        self.records.iter().map(|record| record.snapshot()).collect()
+    }
+}
+
+/// Waits until machines are no longer wanted.
+pub(crate) async fn unwanted(wished: &mut watch::Receiver<Wish>) {
+    // An error means that the supervisor was dropped.
+    let _asked_or_dropped = wished.wait_for(|wish| *wish == Wish::Stop).await;
+}
+
+/// The life of a machine that somebody else runs.
+async fn stand(spec: FixedSpec, record: &Record, mut wished: watch::Receiver<Wish>) {
+    record.tell(Change::Ready { addrs: spec.addrs });
+    unwanted(&mut wished).await;
+}
+
+/// Counts a machine as alive until dropped, also by a panic.
+struct Alive(Arc<watch::Sender<usize>>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
