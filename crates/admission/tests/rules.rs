@@ -154,7 +154,7 @@ async fn rule_2_an_evictable_one_is_asked_to_close_and_its_place_passes_on() {
             assert_eq!(gauges(&admission), [1], "still open, still counted");
             drop(permit);
         });
-        let _permit = next.expect("the place of the evicted connection");
+        drop(next.expect("the place of the evicted connection"));
         assert_eq!(admission.ledger().permits, 0);
     }
 }

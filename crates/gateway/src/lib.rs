@@ -1,1 +1,22 @@
-//! One exchange: accept, admit, pick, connect, pump, settle.
+//! One exchange: accept, admit, pick a machine, connect, pump, settle.
+//!
+//! The gateway owns the public listeners and the upstream connections. Admission decides, observe records, http1 moves
+//! the bytes; here they meet. It does not start machines: it is told which are ready, and where.
+
+mod answer;
+mod connection;
+mod exchange;
+mod gateway;
+mod headers;
+mod ledger;
+mod listener;
+mod own_paths;
+mod refusal;
+mod service;
+mod tunnel;
+mod upstream;
+mod watch;
+
+pub use gateway::{
+    Admittance, AdmittanceCheck, BindError, DrainReport, Gateway, GatewayOptions, OwnRequest,
+};

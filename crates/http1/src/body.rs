@@ -147,6 +147,12 @@ impl Body {
         self.0 == State::UntilClose
     }
 
+    /// Whether what is passed on has no end of its own: no length, and no chunks or decoded ones.
+    #[must_use]
+    pub fn is_delimited_by_close(&self) -> bool {
+        matches!(self.0, State::UntilClose | State::Chunked { coding: Coding::Decoded, .. })
+    }
+
     /// Shows the next bytes; decoded chunk data is moved to the front of `bytes`.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use thiserror::Error;
 
 use crate::body::{Body, BodyError};
+use crate::inbox::Inbox;
 use crate::scratch::{self, SCRATCH_BYTES};
 use crate::transport::Transport;
 
@@ -114,6 +115,11 @@ impl Flow {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether the receiver learns of the end only by a close.
+    pub(crate) fn is_delimited_by_close(&self) -> bool {
+        self.body.is_delimited_by_close()
+    }
+
     /// Takes back what the receiver has not taken.
     pub(crate) fn take_pending(&mut self) -> Vec<u8> {
         let mut pending = std::mem::take(&mut self.pending);
@@ -185,15 +191,15 @@ pub enum TunnelError {
     Machine(io::Error),
 }
 
-impl Default for Tunnel {
-    fn default() -> Self {
-        let flow =
-            || TunnelFlow { flow: Flow::new(Body::until_close(), Vec::new()), is_finished: false };
-        Self { up: flow(), down: flow() }
-    }
-}
-
 impl Tunnel {
+    /// A tunnel that begins with what the client has sent already.
+    #[must_use]
+    pub fn new(inbox: &mut Inbox) -> Self {
+        let flow =
+            |first| TunnelFlow { flow: Flow::new(Body::until_close(), first), is_finished: false };
+        Self { up: flow(inbox.drain()), down: flow(Vec::new()) }
+    }
+
     /// Moves bytes both ways until both sides have closed. `received` and `sent` hear of bytes from and to the client.
     ///
     /// # Errors

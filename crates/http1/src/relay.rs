@@ -144,6 +144,15 @@ impl Exchange {
         matches!(self.down, Down::Body { .. })
     }
 
+    /// Whether only the close of the client's connection tells it that the response is complete.
+    #[must_use]
+    pub fn is_delimited_by_close(&self) -> bool {
+        match &self.down {
+            Down::Head(_) => false,
+            Down::Body { flow, .. } => flow.is_delimited_by_close(),
+        }
+    }
+
     /// Prepares the exchange for another machine's connection. False if that would not be safe: some of the request
     /// has been sent, and the machine may have acted on it.
     pub fn can_restart(&mut self) -> bool {

@@ -1,7 +1,9 @@
 //! The record of one exchange, from its head to its outcome.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use outlast_http1::{Observer, Stage};
 use outlast_protocol::pool;
 use outlast_runtime::clock;
 use slab::Slab;
+use tokio::sync::Notify;
 
 use crate::id::RequestId;
 use crate::metrics::{Metrics, PoolSource};
@@ -75,6 +78,10 @@ pub struct Observe {
     pub(crate) metrics: Metrics,
     pub(crate) pool: Arc<OnceLock<PoolSource>>,
     pub(crate) started: clock::Instant,
+    live: AtomicUsize,
+    none_live: Notify,
+    /// Set once a drain's grace is over: exchanges dropped from then on were cut by it.
+    cut: OnceLock<Duration>,
 }
 
 /// Owns a record until its outcome is known.
@@ -85,7 +92,7 @@ pub struct RecordGuard {
     record: Arc<Record>,
     shard: u16,
     key: u32,
-    outcome: Outcome,
+    outcome: Option<Outcome>,
 }
 
 impl Record {
@@ -111,6 +118,18 @@ impl Record {
         }
     }
 
+    /// The client's address.
+    #[must_use]
+    pub fn client(&self) -> SocketAddr {
+        self.client
+    }
+
+    /// How far the exchange has come.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        STAGES[usize::from(self.stage.load(Ordering::Relaxed))]
+    }
+
     /// The request id.
     #[must_use]
     pub fn id(&self) -> RequestId {
@@ -120,10 +139,6 @@ impl Record {
     fn end(&self) {
         self.is_ended.store(true, Ordering::Release);
         self.waker.wake();
-    }
-
-    fn stage(&self) -> Stage {
-        STAGES[usize::from(self.stage.load(Ordering::Relaxed))]
     }
 
     fn elapsed_ms(&self) -> u32 {
@@ -168,6 +183,9 @@ impl Observe {
             machines: RwLock::default(),
             pool,
             started: clock::now(),
+            live: AtomicUsize::new(0),
+            none_live: Notify::new(),
+            cut: OnceLock::new(),
         })
     }
 
@@ -215,13 +233,40 @@ impl Observe {
             waker: AtomicWaker::new(),
         });
         let key = self.shards[shard].lock().insert(Arc::clone(&record));
+        self.live.fetch_add(1, Ordering::Relaxed);
         RecordGuard {
             observe: Arc::clone(self),
             record,
             shard: u16::try_from(shard).expect("a machine has few cores"),
             key: u32::try_from(key).expect("fewer than four billion exchanges"),
-            outcome: Outcome::Internal,
+            outcome: None,
         }
+    }
+
+    /// Waits until no exchange is in progress.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn none_live(&self) {
+        loop {
+            let notified = self.none_live.notified();
+            if self.live.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// How many exchanges are in progress.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// The grace of the drain is over: exchanges dropped from now on were cut by it.
+    pub fn cut_by_drain(&self, grace: Duration) {
+        // Only the first drain counts.
+        self.cut.set(grace).ok();
     }
 
     /// The exchanges in progress, oldest first.
@@ -298,17 +343,12 @@ impl RecordGuard {
         self.record.sent(bytes);
     }
 
-    /// From now on, dropping the guard means that a drain cut the exchange.
-    pub fn expect_drain(&mut self, grace: Duration) {
-        self.outcome = Outcome::CutByDrain { grace };
-    }
-
     /// Writes the record.
     pub fn finish(mut self, outcome: Outcome) {
-        self.outcome = outcome;
+        self.outcome = Some(outcome);
     }
 
-    fn log(&self) {
+    fn log(&self, outcome: Outcome) {
         let record = &*self.record;
         let machine = record.machine.load(Ordering::Relaxed);
         let name = match machine {
@@ -324,8 +364,8 @@ impl RecordGuard {
             path = &*record.path,
             status = record.status.load(Ordering::Relaxed),
             machine = name,
-            outcome = self.outcome.name(),
-            detail = self.outcome.detail(),
+            outcome = outcome.name(),
+            detail = outcome.detail(),
             sent_bytes = record.sent.load(Ordering::Relaxed),
             received_bytes = record.received.load(Ordering::Relaxed),
             queued_ms = record.dispatched_ms.load(Ordering::Relaxed),
@@ -340,10 +380,15 @@ impl Drop for RecordGuard {
         let shard = &self.observe.shards[usize::from(self.shard)];
         drop(shard.lock().try_remove(self.key as usize));
         let record = &*self.record;
+        let dropped = || match self.observe.cut.get() {
+            Some(grace) => Outcome::CutByDrain { grace: *grace },
+            None => Outcome::Internal,
+        };
+        let outcome = self.outcome.unwrap_or_else(dropped);
         self.observe.metrics.finished(
             usize::from(record.service),
             &crate::metrics::Totals {
-                outcome: self.outcome,
+                outcome,
                 was_dispatched: record.machine.load(Ordering::Relaxed) != NO_MACHINE,
                 queued: Duration::from_millis(record.dispatched_ms.load(Ordering::Relaxed).into()),
                 first_byte: Duration::from_millis(
@@ -354,7 +399,10 @@ impl Drop for RecordGuard {
                 received: record.received.load(Ordering::Relaxed),
             },
         );
-        self.log();
+        self.log(outcome);
+        if self.observe.live.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.observe.none_live.notify_waiters();
+        }
     }
 }
 
@@ -401,8 +449,8 @@ mod tests {
     fn a_dropped_exchange_has_an_outcome_too() {
         let observe = Observe::new("sjc", &["http".to_owned()], 1);
         drop(begin(&observe));
-        let mut guard = begin(&observe);
-        guard.expect_drain(Duration::from_secs(1));
+        let guard = begin(&observe);
+        observe.cut_by_drain(Duration::from_secs(1));
         drop(guard);
         begin(&observe).finish(Outcome::Refused(RefusalReason::QueueFull));
         let text = observe.metrics_text();

@@ -1,0 +1,132 @@
+//! Responses that are the gateway's own.
+
+use std::fmt::Write as _;
+use std::future::poll_fn;
+use std::time::Duration;
+
+use outlast_http1::Transport;
+use outlast_observe::RequestId;
+use outlast_runtime::clock;
+
+/// How long a client may take to read an answer and to close after it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What happens to the client's connection after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It may carry another request.
+    KeepAlive,
+    /// It is closed after what was written has been taken.
+    Close,
+    /// It is closed at once: the client is gone, or the framing shows what is missing.
+    Drop,
+    /// It is reset: the client must not take what it got for a whole.
+    Abort,
+}
+
+/// A complete response.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    /// Complete field lines.
+    pub(crate) lines: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The bytes on the wire, with or without body.
+    fn wire(&self, id: Option<(RequestId, &str)>, next: Next, include: Include) -> Vec<u8> {
+        let mut head = format!(
+            "HTTP/1.1 {} {}\r\nServer: outlast\r\nVia: 1.1 outlast\r\nContent-Type: {}\r\n\
+             Content-Length: {}\r\nCache-Control: no-store\r\n{}",
+            self.status,
+            reason(self.status),
+            self.content_type,
+            self.body.len(),
+            self.lines,
+        );
+        if let Some((id, region)) = id {
+            write!(head, "Fly-Request-Id: {id}-{region}\r\n")
+                .expect("writing to a string succeeds");
+        }
+        if next != Next::KeepAlive {
+            head.push_str("Connection: close\r\n");
+        }
+        head.push_str("\r\n");
+        if include == Include::Body {
+            head.push_str(&self.body);
+        }
+        head.into_bytes()
+    }
+
+    /// Writes the answer. Returns how many bytes, and what is left to do with the connection.
+    pub(crate) async fn send<T: Transport>(
+        &self,
+        client: &mut T,
+        id: Option<(RequestId, &str)>,
+        next: Next,
+        include: Include,
+    ) -> (usize, Next) {
+        let wire = self.wire(id, next, include);
+        let mut written = 0;
+        let write = poll_fn(|cx| {
+            while written < wire.len() {
+                match client.poll_write(cx, &wire[written..]) {
+                    std::task::Poll::Ready(Ok(count)) if count > 0 => written += count,
+                    std::task::Poll::Ready(_failed) => break,
+                    std::task::Poll::Pending => return std::task::Poll::Pending,
+                }
+            }
+            std::task::Poll::Ready(())
+        });
+        // A client that does not take a kilobyte in this time does not wait for it.
+        let _in_time = clock::timeout(CLOSE_TIMEOUT, write).await;
+        (written, if written == wire.len() { next } else { Next::Drop })
+    }
+}
+
+/// Whether the body is sent: not in answer to `HEAD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Include {
+    Body,
+    HeadOnly,
+}
+
+/// Closes so that the client gets everything: FIN, then its remaining bytes are thrown away until it closes too. A plain
+/// close with unread bytes would be a reset, which may overtake the answer (RFC 9112 section 9.6).
+pub(crate) async fn close_politely<T: Transport>(client: &mut T) {
+    let drained = async {
+        if poll_fn(|cx| client.poll_finish(cx)).await.is_err() {
+            return;
+        }
+        let mut buffer = [0; 1024];
+        while let Ok(read) = poll_fn(|cx| client.poll_read(cx, &mut buffer)).await {
+            if read == 0 {
+                return;
+            }
+        }
+    };
+    let _in_time = clock::timeout(CLOSE_TIMEOUT, drained).await;
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Error",
+    }
+}

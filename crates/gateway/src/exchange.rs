@@ -1,0 +1,353 @@
+//! The life of one HTTP exchange, from its head to its outcome.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::task::Poll;
+
+use outlast_admission::{Attempt, Permit, Refusal};
+use outlast_config::Accounting;
+use outlast_http1::{Exchange, Failure, Finished, Inbox, Request, ResponseRules, Stage, Transport};
+use outlast_observe::{
+    EndedBy, ExchangeStart, MachineFault, MachineSlot, Outcome, Record, RecordGuard, RefusalReason,
+    RequestId, TimedClock,
+};
+
+use crate::answer::{Answer, Include, Next};
+use crate::gateway::Lane;
+use crate::upstream::{ConnectError, Dispatch, Origin};
+use crate::watch::{Interrupted, watching};
+use crate::{headers, refusal};
+
+/// Why an exchange did not reach a machine.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    Refused(Refusal),
+    Outcome(Outcome),
+}
+
+/// Why the relay stopped.
+enum Cut {
+    Failure(Failure),
+    Ended(EndedBy),
+    Connect(ConnectError),
+}
+
+/// What is needed to answer the client, whatever happens.
+struct Reply {
+    id: RequestId,
+    include: Include,
+    /// Whether the connection can carry another request after an answer of ours.
+    next: Next,
+}
+
+/// Runs one exchange and says what happens to the client's connection.
+///
+/// Cancel safety: dropping the future closes the upstream connection, gives the place back and writes the record.
+pub(crate) async fn run<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    peer: SocketAddr,
+    mut request: Box<Request>,
+) -> Next {
+    let id = RequestId::generate();
+    let class = lane.service.class(&lane.shared.plan, &request.target.path);
+    let guard = lane.begin(peer, id, &mut request.target);
+    let attempt = lane.service.admission.attempt(peer.ip(), class);
+    let dispatched = match wait(lane, client, inbox, guard.record(), attempt).await {
+        Ok(permit) => connect(lane, client, inbox, guard.record(), permit).await,
+        Err(stopped) => Err(stopped),
+    };
+    let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
+    match dispatched {
+        Ok(dispatch) => {
+            let reply = Reply { id, include, next: Next::Close };
+            relay(lane, client, inbox, guard, reply, dispatch, request).await
+        }
+        Err(stopped) => {
+            let keeps_alive = request.keep_alive && request.discard_body(inbox);
+            let next = if keeps_alive { Next::KeepAlive } else { Next::Close };
+            stop(lane, client, guard, Reply { id, include, next }, stopped).await
+        }
+    }
+}
+
+/// Waits for a place.
+pub(crate) async fn wait<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    attempt: Attempt,
+) -> Result<Permit, Stopped> {
+    let permit = match attempt {
+        Attempt::Admitted(permit) => Ok(permit),
+        Attempt::Refused(refusal) => Err(refusal),
+        Attempt::Waiting(waiting) => {
+            lane.service.warn_of_limits(lane.shared.observe.region());
+            let waited = watching(client, inbox, record, waiting.wait()).await;
+            waited.map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Queued))?
+        }
+    };
+    let permit = permit.map_err(|refusal| {
+        lane.service.warn_of_limits(lane.shared.observe.region());
+        if let Some(line) = refusal::log_line(refusal) {
+            tracing::error!(target: "outlast::proxy", region = lane.shared.observe.region(), "{line}");
+        }
+        Stopped::Refused(refusal)
+    })?;
+    record.dispatched(MachineSlot(permit.machine().0));
+    record.enter(Stage::Connecting);
+    Ok(permit)
+}
+
+async fn connect<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    permit: Permit,
+) -> Result<Dispatch, Stopped> {
+    let permit = match lane.service.plan.limits.accounting {
+        Accounting::Connections => permit,
+        Accounting::Requests => match Dispatch::pooled(&lane.pool, &lane.service, permit) {
+            Ok(dispatch) => return Ok(dispatch),
+            Err(permit) => permit,
+        },
+    };
+    // Boxed: a connect is short, and the exchange then waits for hours in the room it would have taken.
+    let connect =
+        Box::pin(Dispatch::connect(&lane.service, permit, lane.shared.plan.clocks.connect));
+    watching(client, inbox, record, connect)
+        .await
+        .map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Connecting))?
+        .map_err(|error| Stopped::Outcome(connect_outcome(&error)))
+}
+
+async fn relay<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    guard: RecordGuard,
+    reply: Reply,
+    mut dispatch: Dispatch,
+    mut request: Box<Request>,
+) -> Next {
+    let record = guard.record();
+    record.enter(Stage::Waiting);
+    let mut exchange = match begin(lane, inbox, reply.id, record, &mut request) {
+        Ok(exchange) => exchange,
+        Err(error) => {
+            drop(dispatch);
+            return fail(lane, client, guard, reply, Cut::Failure(error), Begun::No).await;
+        }
+    };
+    drop(request);
+    let cut = loop {
+        let moved = poll_fn(|cx| {
+            if let Poll::Ready(by) = record.poll_ended(cx) {
+                return Poll::Ready(Err(Cut::Ended(by)));
+            }
+            exchange.poll(cx, client, inbox, &mut dispatch.stream, record).map_err(Cut::Failure)
+        });
+        match moved.await {
+            Ok(finished) => return settle(lane, guard, dispatch, finished),
+            Err(Cut::Failure(Failure::MachineConnection(_)))
+                if dispatch.origin == Origin::Pooled && exchange.can_restart() =>
+            {
+                let timeout = lane.shared.plan.clocks.connect;
+                match Box::pin(dispatch.reconnect(&lane.service, timeout)).await {
+                    Ok(fresh) => dispatch = fresh,
+                    Err(error) => {
+                        return fail(lane, client, guard, reply, Cut::Connect(error), Begun::No)
+                            .await;
+                    }
+                }
+            }
+            Err(cut) => break cut,
+        }
+    };
+    // Before anything is said to the client: its machine is free at once.
+    drop(dispatch);
+    let begun = match (exchange.has_responded(), exchange.is_delimited_by_close()) {
+        (false, _) => Begun::No,
+        (true, false) => Begun::Framed,
+        (true, true) => Begun::UntilClose,
+    };
+    fail(lane, client, guard, reply, cut, begun).await
+}
+
+fn begin(
+    lane: &Lane,
+    inbox: &mut Inbox,
+    id: RequestId,
+    record: &Record,
+    request: &mut Request,
+) -> Result<Exchange, Failure> {
+    let region = lane.shared.observe.region();
+    let lines = headers::for_machine(record.client(), lane.service.plan.listen, region, id);
+    let rules = ResponseRules {
+        is_head: request.is_head(),
+        client_version: request.version,
+        keep_alive: request.keep_alive,
+        lines: headers::for_client(region, id).into_bytes().into(),
+    };
+    Exchange::new(request, lines.as_bytes(), rules, inbox).map_err(Failure::RequestBody)
+}
+
+/// The response is complete.
+fn settle(lane: &Lane, guard: RecordGuard, dispatch: Dispatch, finished: Finished) -> Next {
+    if finished.machine_keep_alive {
+        match lane.service.plan.limits.accounting {
+            Accounting::Requests => dispatch.into_pool(&lane.pool, &lane.service),
+            Accounting::Connections => {
+                let idle_timeout = lane.shared.plan.upstream.idle_timeout;
+                lane.tasks.spawn_uncancelled(dispatch.linger(idle_timeout));
+            }
+        }
+    } else {
+        drop(dispatch);
+    }
+    guard.finish(Outcome::Completed);
+    if finished.client_keep_alive { Next::KeepAlive } else { Next::Close }
+}
+
+/// How much of a response the client has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    No,
+    /// Its framing shows that it is cut.
+    Framed,
+    /// Only a reset shows that it is cut.
+    UntilClose,
+}
+
+/// The response is not complete, and will not be.
+async fn fail<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    guard: RecordGuard,
+    reply: Reply,
+    cut: Cut,
+    begun: Begun,
+) -> Next {
+    let stage = guard.record().stage();
+    let bad_body = match &cut {
+        Cut::Failure(Failure::RequestBody(error)) => Some(error.to_string()),
+        _ => None,
+    };
+    let outcome = match cut {
+        Cut::Ended(by) => Outcome::Ended(by),
+        Cut::Connect(error) => connect_outcome(&error),
+        Cut::Failure(Failure::ClientGone(_)) => Outcome::ClientGone(stage),
+        Cut::Failure(Failure::RequestBody(_)) => Outcome::Refused(RefusalReason::BadRequest),
+        Cut::Failure(Failure::MachineConnection(_)) => {
+            Outcome::MachineFailed(stage, MachineFault::Closed)
+        }
+        Cut::Failure(Failure::ResponseHead(_) | Failure::ResponseBody(_)) => {
+            Outcome::MachineFailed(stage, MachineFault::Response)
+        }
+    };
+    match (begun, outcome) {
+        (_, Outcome::ClientGone(_)) | (Begun::Framed, _) => {
+            guard.finish(outcome);
+            Next::Drop
+        }
+        (Begun::UntilClose, _) => {
+            guard.finish(outcome);
+            Next::Abort
+        }
+        (Begun::No, _) => match bad_body {
+            Some(detail) => {
+                let answer = refusal::bad_body(detail, reply.id, lane.shared.observe.region());
+                answer_with(lane, client, guard, reply, outcome, &answer).await
+            }
+            None => stop(lane, client, guard, reply, Stopped::Outcome(outcome)).await,
+        },
+    }
+}
+
+/// Answers an exchange that has got nothing of a machine's response.
+async fn stop<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    guard: RecordGuard,
+    reply: Reply,
+    stopped: Stopped,
+) -> Next {
+    let region = lane.shared.observe.region();
+    let outcome = stopped.outcome();
+    let answer = match stopped {
+        Stopped::Refused(refused) => Some(refusal::refused(refused, reply.id, region)),
+        Stopped::Outcome(outcome) => refusal::failed(outcome, reply.id, region),
+    };
+    match answer {
+        Some(answer) => answer_with(lane, client, guard, reply, outcome, &answer).await,
+        None => {
+            guard.finish(outcome);
+            Next::Drop
+        }
+    }
+}
+
+async fn answer_with<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    guard: RecordGuard,
+    reply: Reply,
+    outcome: Outcome,
+    answer: &Answer,
+) -> Next {
+    let is_draining = matches!(outcome, Outcome::Refused(RefusalReason::Draining));
+    let next = if is_draining { Next::Close } else { reply.next };
+    let id = (reply.id, lane.shared.observe.region());
+    let (bytes, next) = answer.send(client, Some(id), next, reply.include).await;
+    guard.answered(answer.status, bytes);
+    guard.finish(outcome);
+    next
+}
+
+impl Stopped {
+    pub(crate) fn interrupted(interrupted: Interrupted, stage: Stage) -> Self {
+        Self::Outcome(match interrupted {
+            Interrupted::ClientGone => Outcome::ClientGone(stage),
+            Interrupted::Ended(by) => Outcome::Ended(by),
+        })
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Refused(refused) => Outcome::Refused(refusal::reason(*refused)),
+            Self::Outcome(outcome) => *outcome,
+        }
+    }
+}
+
+pub(crate) fn connect_outcome(error: &ConnectError) -> Outcome {
+    match error {
+        ConnectError::TimedOut => Outcome::TimedOut(TimedClock::Connect),
+        ConnectError::Refused(error) => {
+            tracing::debug!(%error, "connecting to a machine failed");
+            Outcome::MachineFailed(Stage::Connecting, MachineFault::Connect)
+        }
+    }
+}
+
+impl Lane {
+    /// Opens the record of an exchange.
+    pub(crate) fn begin(
+        &self,
+        peer: SocketAddr,
+        id: RequestId,
+        target: &mut outlast_http1::RequestTarget,
+    ) -> RecordGuard {
+        let start = ExchangeStart {
+            id,
+            service: self.service.index,
+            client: peer,
+            method: target.method.clone(),
+            path: std::mem::take(&mut target.path),
+        };
+        self.shared.observe.begin(self.thread, start)
+    }
+}

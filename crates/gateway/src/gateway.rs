@@ -1,0 +1,301 @@
+//! The gateway as a whole: bind, serve, be told of machines, drain, stop.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use outlast_config::{Plan, ServiceKind};
+use outlast_http1::Credentials;
+use outlast_observe::{Observe, PoolSource};
+use outlast_protocol::pool;
+use outlast_runtime::{Phases, Tasks, Workers, clock};
+use thiserror::Error;
+
+use crate::service::Service;
+use crate::upstream::Pool;
+use crate::{connection, ledger, listener, tunnel};
+
+/// `/api/pool` shows so many exchanges of a service; `/api/exchanges` shows all.
+const POOL_EXCHANGES_MAX: usize = 256;
+
+/// A request for one of the gateway's own paths.
+#[derive(Debug)]
+pub struct OwnRequest<'a> {
+    /// The `Host` field.
+    pub host: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// What the client shows.
+    pub credentials: &'a Credentials,
+}
+
+/// Whether a client may see the gateway's own paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admittance {
+    /// It may.
+    Granted,
+    /// It may not.
+    Denied {
+        /// 401 or 403.
+        status: u16,
+        /// For the client.
+        detail: &'static str,
+    },
+}
+
+/// Decides about the gateway's own paths. The app's paths are the app's affair.
+pub type AdmittanceCheck = Box<dyn Fn(&OwnRequest<'_>) -> Admittance + Send + Sync>;
+
+/// What the plan does not say.
+pub struct GatewayOptions {
+    /// Worker threads, each with a runtime of its own. At least 1.
+    pub threads: usize,
+    /// Who may see the gateway's own paths.
+    pub admittance: AdmittanceCheck,
+    /// The process's phases, shown in the pool.
+    pub phases: Phases,
+}
+
+/// Why a gateway could not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// An address is taken, or not ours to bind.
+    #[error("cannot listen on {address} for service {service}")]
+    Listen {
+        /// The service.
+        service: String,
+        /// The address.
+        address: SocketAddr,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// No thread or event queue.
+    #[error("cannot start worker threads")]
+    Threads(#[source] io::Error),
+}
+
+/// What is shared by all threads.
+pub(crate) struct Shared {
+    pub(crate) plan: Plan,
+    pub(crate) observe: Arc<Observe>,
+    pub(crate) services: Vec<Arc<Service>>,
+    pub(crate) admittance: AdmittanceCheck,
+    phases: Phases,
+}
+
+/// One service on one thread.
+pub(crate) struct Lane {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) service: Arc<Service>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) tasks: Tasks,
+    pub(crate) thread: usize,
+}
+
+/// A gateway that listens. Dropping it without [`Gateway::stop`] leaves its threads running until the process ends.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    workers: Workers,
+    addresses: Vec<SocketAddr>,
+}
+
+/// How a drain went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainReport {
+    /// How long it took.
+    pub took: Duration,
+    /// The exchanges that were still in progress at its end, oldest first.
+    pub late: Vec<pool::Exchange>,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Binds every service's address and begins to serve; exchanges wait until machines are ready.
+    ///
+    /// # Errors
+    /// [`BindError`]: nothing has been started then.
+    pub fn start(
+        plan: Plan,
+        observe: &Arc<Observe>,
+        options: GatewayOptions,
+    ) -> Result<Self, BindError> {
+        let mut bound = Vec::new();
+        for service in &plan.services {
+            let listeners = listener::bind(service.listen, options.threads).map_err(|source| {
+                let (service, address) = (service.name.clone(), service.listen);
+                BindError::Listen { service, address, source }
+            })?;
+            bound.push(listeners);
+        }
+        let address = |listeners: &Vec<std::net::TcpListener>| listeners[0].local_addr();
+        let addresses = bound.iter().map(address).collect::<io::Result<_>>();
+        let service = |(index, service)| Arc::new(Service::new(index, service, &plan));
+        let services = plan.services.iter().enumerate().map(service).collect();
+        let shared = Arc::new(Shared {
+            services,
+            observe: Arc::clone(observe),
+            admittance: options.admittance,
+            phases: options.phases,
+            plan,
+        });
+        shared.set_pool_source();
+        let by_thread = Arc::new(Mutex::new(transpose(bound, options.threads)));
+        let work = {
+            let shared = Arc::clone(&shared);
+            move |thread| run_thread(Arc::clone(&shared), Arc::clone(&by_thread), thread)
+        };
+        let workers =
+            Workers::start("gateway", options.threads, work).map_err(BindError::Threads)?;
+        Ok(Self { shared, workers, addresses: addresses.map_err(BindError::Threads)? })
+    }
+
+    /// Where the services listen, in the order of the plan: the ports that the kernel chose where the plan says 0.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A machine of `group` takes traffic; `addresses` maps its services' internal ports to where it listens.
+    pub fn machine_ready(&self, name: &str, group: &str, addresses: &BTreeMap<u16, SocketAddr>) {
+        let slot = self.shared.observe.name_machine(name);
+        for service in &self.shared.services {
+            let serves = service.plan.groups.is_empty()
+                || service.plan.groups.iter().any(|other| other == group);
+            if let Some(address) = addresses.get(&service.plan.internal_port).filter(|_| serves) {
+                service.machine_ready(slot, name, *address);
+            }
+        }
+    }
+
+    /// A machine takes no more traffic. Its exchanges go on as long as its connections do.
+    pub fn machine_lost(&self, name: &str) {
+        let slot = self.shared.observe.name_machine(name);
+        for service in &self.shared.services {
+            service.machine_lost(slot);
+        }
+    }
+
+    /// Checks the ledger once a second. Never ends.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the checks.
+    pub fn watch_ledger(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { ledger::watch(&shared).await }
+    }
+
+    /// Admits nothing more and waits until every exchange has ended, at most `drain.grace`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the waiting, not the drain.
+    pub async fn drain(&self) -> DrainReport {
+        let start = clock::now();
+        for service in &self.shared.services {
+            service.admission.drain();
+        }
+        let grace = self.shared.plan.drain_grace;
+        let late = match clock::timeout(grace, self.shared.observe.none_live()).await {
+            Ok(()) => Vec::new(),
+            Err(_elapsed) => self.shared.observe.exchanges(),
+        };
+        DrainReport { took: start.elapsed(), late }
+    }
+
+    /// Cuts what is still in progress, visibly, and waits until all threads have ended.
+    pub fn stop(self) {
+        self.shared.observe.cut_by_drain(self.shared.plan.drain_grace);
+        self.workers.stop();
+    }
+}
+
+impl Shared {
+    fn set_pool_source(self: &Arc<Self>) {
+        // Weak: observe is ours, and must not keep us alive.
+        let shared = Arc::downgrade(self);
+        let empty = pool::Pool {
+            app: self.plan.app.clone(),
+            phase: "stopped".to_owned(),
+            uptime_ms: 0,
+            ledger_mismatches: 0,
+            services: Vec::new(),
+        };
+        let source = move || shared.upgrade().map_or_else(|| empty.clone(), |shared| shared.pool());
+        self.observe.set_pool_source(PoolSource(Box::new(source)));
+    }
+
+    fn pool(&self) -> pool::Pool {
+        let mut exchanges = self.observe.exchanges();
+        let services = self.services.iter().map(|service| {
+            let mut snapshot = service.snapshot();
+            let (own, others) = std::mem::take(&mut exchanges)
+                .into_iter()
+                .partition(|exchange| exchange.service == snapshot.name);
+            exchanges = others;
+            snapshot.exchanges = own;
+            snapshot.exchanges_total = snapshot.exchanges.len();
+            snapshot.exchanges.truncate(POOL_EXCHANGES_MAX);
+            snapshot
+        });
+        pool::Pool {
+            app: self.plan.app.clone(),
+            phase: self.phases.current().name().to_owned(),
+            uptime_ms: self.observe.uptime_ms(),
+            ledger_mismatches: self.observe.ledger_mismatches(),
+            services: services.collect(),
+        }
+    }
+}
+
+type Listeners = Vec<std::net::TcpListener>;
+
+/// From listeners by service to listeners by thread.
+fn transpose(by_service: Vec<Listeners>, threads: usize) -> Vec<Listeners> {
+    let mut by_thread: Vec<Listeners> = std::iter::repeat_with(Vec::new).take(threads).collect();
+    for listeners in by_service {
+        for (thread, listener) in listeners.into_iter().enumerate() {
+            by_thread[thread].push(listener);
+        }
+    }
+    by_thread
+}
+
+async fn run_thread(shared: Arc<Shared>, listeners: Arc<Mutex<Vec<Listeners>>>, thread: usize) {
+    let own = std::mem::take(&mut listeners.lock().expect("no panic while held")[thread]);
+    let (tasks, pool) = (Tasks::default(), Arc::new(Pool::default()));
+    tasks.spawn_uncancelled(Arc::clone(&pool).expire(shared.plan.upstream.idle_timeout));
+    for (service, listener) in shared.services.iter().zip(own) {
+        let lane = Arc::new(Lane {
+            shared: Arc::clone(&shared),
+            service: Arc::clone(service),
+            pool: Arc::clone(&pool),
+            tasks: tasks.clone(),
+            thread,
+        });
+        let listener = tokio::net::TcpListener::from_std(listener)
+            .expect("a bound, non-blocking listener within a runtime");
+        tasks.spawn_uncancelled(accept(lane, listener));
+    }
+    tasks.join().await;
+}
+
+async fn accept(lane: Arc<Lane>, listener: tokio::net::TcpListener) {
+    let tasks = lane.tasks.clone();
+    listener::accept_each(listener, move |stream, peer| match lane.service.plan.kind {
+        ServiceKind::Http => {
+            tasks.spawn_uncancelled(connection::serve(Arc::clone(&lane), stream, peer));
+        }
+        ServiceKind::Tcp => {
+            tasks.spawn_uncancelled(tunnel::serve(Arc::clone(&lane), stream, peer));
+        }
+    })
+    .await;
+}

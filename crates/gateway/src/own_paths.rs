@@ -1,0 +1,46 @@
+//! The gateway's own paths under `/.outlast/`. They are for people and pages that have been let in, not for the app.
+
+use outlast_http1::Request;
+
+use crate::answer::Answer;
+use crate::gateway::{Admittance, OwnRequest, Shared};
+
+/// The pool beside the page: as `/api/pool` of the admin listener.
+const POOL: &str = "/.outlast/pool";
+
+pub(crate) fn answer(shared: &Shared, request: &Request) -> Answer {
+    let empty = outlast_http1::Credentials::default();
+    let credentials = request.credentials.as_deref().unwrap_or(&empty);
+    let own_request =
+        OwnRequest { host: &request.host, method: &request.target.method, credentials };
+    match (shared.admittance)(&own_request) {
+        Admittance::Denied { status, detail } => return problem(status, detail),
+        Admittance::Granted => {}
+    }
+    match (&*request.target.method, &*request.target.path) {
+        ("GET" | "HEAD", POOL) => match shared.observe.pool() {
+            Some(pool) => json(serde_json::to_string(&pool).expect("a pool is plain data")),
+            None => problem(503, "the pool is not known yet"),
+        },
+        (_, POOL) => problem(405, "only GET and HEAD are allowed here"),
+        _ => problem(404, "the gateway has no such path"),
+    }
+}
+
+fn json(body: String) -> Answer {
+    Answer { status: 200, content_type: "application/json", lines: String::new(), body }
+}
+
+fn problem(status: u16, detail: &str) -> Answer {
+    let body = serde_json::json!({
+        "type": "about:blank",
+        "status": status,
+        "detail": detail,
+    });
+    let lines = match status {
+        401 => "WWW-Authenticate: Bearer\r\n".to_owned(),
+        405 => "Allow: GET, HEAD\r\n".to_owned(),
+        _ => String::new(),
+    };
+    Answer { status, content_type: "application/problem+json", lines, body: format!("{body}\n") }
+}

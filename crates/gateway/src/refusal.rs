@@ -1,0 +1,178 @@
+//! What a client reads when there is no answer of a machine: RFC 9457 bodies and RFC 9209 `Proxy-Status`.
+
+use std::time::Duration;
+
+use outlast_admission::Refusal;
+use outlast_http1::HeadError;
+use outlast_observe::{MachineFault, Outcome, RefusalReason, RequestId, TimedClock};
+use serde_json::json;
+
+use crate::answer::Answer;
+
+/// How long a refused client should stay away, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 5;
+/// A drain is followed by a start.
+const RETRY_AFTER_DRAIN_SECONDS: u64 = 1;
+
+struct Problem<'a> {
+    status: u16,
+    kind: &'a str,
+    title: &'a str,
+    detail: String,
+    proxy_error: &'a str,
+    retry_after: Option<u64>,
+}
+
+/// The answer to an exchange that was not admitted (rule 4).
+pub(crate) fn refused(refusal: Refusal, id: RequestId, region: &str) -> Answer {
+    let (error, detail) = match refusal {
+        Refusal::Limit => {
+            ("connection_limit_reached", "all machines are at their hard limit".to_owned())
+        }
+        Refusal::QueueFull => (
+            "connection_limit_reached",
+            "all machines are at their hard limit and the queue is full".to_owned(),
+        ),
+        Refusal::QueueDeadline { waited } => (
+            "connection_limit_reached",
+            format!("all machines stayed at their hard limit for {}", milliseconds(waited)),
+        ),
+        Refusal::NoneHealthy { waited } => (
+            "destination_unavailable",
+            format!("no machine took traffic for {}", milliseconds(waited)),
+        ),
+        Refusal::Draining => ("connection_refused", "the gateway is shutting down".to_owned()),
+    };
+    let retry_after = match refusal {
+        Refusal::Draining => RETRY_AFTER_DRAIN_SECONDS,
+        _ => RETRY_AFTER_SECONDS,
+    };
+    let problem = Problem {
+        status: 503,
+        kind: reason(refusal).name(),
+        title: "the service has no place for this request now",
+        detail,
+        proxy_error: error,
+        retry_after: Some(retry_after),
+    };
+    problem.answer(Some((id, region)))
+}
+
+/// The reason as the record names it.
+pub(crate) fn reason(refusal: Refusal) -> RefusalReason {
+    match refusal {
+        Refusal::Limit => RefusalReason::Limit,
+        Refusal::QueueFull => RefusalReason::QueueFull,
+        Refusal::QueueDeadline { .. } => RefusalReason::QueueDeadline,
+        Refusal::NoneHealthy { .. } => RefusalReason::NoneHealthy,
+        Refusal::Draining => RefusalReason::Draining,
+    }
+}
+
+/// The log line of an exchange that found no place, in Fly's words; None for a drain, which says so once itself.
+pub(crate) fn log_line(refusal: Refusal) -> Option<String> {
+    let waited = match refusal {
+        Refusal::Limit | Refusal::QueueFull => Duration::ZERO,
+        Refusal::QueueDeadline { waited } | Refusal::NoneHealthy { waited } => waited,
+        Refusal::Draining => return None,
+    };
+    Some(format!("[PR04] could not find a good candidate within {}", milliseconds(waited)))
+}
+
+/// The answer where a machine failed before its response began; None where that is the client's own doing.
+pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<Answer> {
+    let (status, error, detail) = match outcome {
+        Outcome::MachineFailed(_, MachineFault::Connect) => {
+            (502, "connection_refused", "the machine refused the connection")
+        }
+        Outcome::MachineFailed(_, MachineFault::Closed) => {
+            (502, "connection_terminated", "the machine closed the connection before it answered")
+        }
+        Outcome::MachineFailed(_, MachineFault::Response) => {
+            (502, "http_protocol_error", "the machine's response is not valid HTTP/1.1")
+        }
+        Outcome::TimedOut(TimedClock::Connect) => {
+            (504, "connection_timeout", "the machine did not accept the connection in time")
+        }
+        _ => return None,
+    };
+    let problem = Problem {
+        status,
+        kind: outcome.name(),
+        title: "the machine did not answer",
+        detail: detail.to_owned(),
+        proxy_error: error,
+        retry_after: None,
+    };
+    Some(problem.answer(Some((id, region))))
+}
+
+/// The answer to a head that breaks a rule.
+pub(crate) fn bad_request(error: &HeadError) -> Answer {
+    let problem = Problem {
+        status: error.status(),
+        kind: "bad_request",
+        title: "the request cannot be relayed",
+        detail: error.to_string(),
+        proxy_error: "http_request_error",
+        retry_after: None,
+    };
+    problem.answer(None)
+}
+
+/// The answer to a request body that breaks the chunked coding before the response began.
+pub(crate) fn bad_body(detail: String, id: RequestId, region: &str) -> Answer {
+    let problem = Problem {
+        status: 400,
+        kind: "bad_request",
+        title: "the request cannot be relayed",
+        detail,
+        proxy_error: "http_request_error",
+        retry_after: None,
+    };
+    problem.answer(Some((id, region)))
+}
+
+/// The answer to a head that did not come in time (RFC 9110 section 15.5.9).
+pub(crate) fn head_timeout() -> Answer {
+    let problem = Problem {
+        status: 408,
+        kind: "head_timeout",
+        title: "the request head did not come in time",
+        detail: "the request head was not complete within clocks.head".to_owned(),
+        proxy_error: "http_request_error",
+        retry_after: None,
+    };
+    problem.answer(None)
+}
+
+impl Problem<'_> {
+    fn answer(&self, id: Option<(RequestId, &str)>) -> Answer {
+        let request_id = id.map(|(id, region)| format!("{id}-{region}"));
+        let body = json!({
+            "type": format!("urn:outlast:problem:{}", self.kind),
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "request_id": request_id,
+        });
+        let retry = match self.retry_after {
+            Some(seconds) => format!("Retry-After: {seconds}\r\n"),
+            None => String::new(),
+        };
+        Answer {
+            status: self.status,
+            content_type: "application/problem+json",
+            lines: format!(
+                "{retry}Proxy-Status: outlast; error={}; details=\"{}\"\r\n",
+                self.proxy_error,
+                self.detail.replace(['"', '\\'], "'"),
+            ),
+            body: format!("{body}\n"),
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis())
+}

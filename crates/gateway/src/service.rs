@@ -1,0 +1,207 @@
+//! What one service knows: its plan, its admission, its machines, its warnings.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use outlast_admission::{Admission, Class, Level, Limits, Linger, MachineKey, Settings};
+use outlast_config::{Accounting, Plan, ServiceKind};
+use outlast_observe::MachineSlot;
+use outlast_protocol::pool;
+use outlast_runtime::clock;
+
+/// The hard-limit warning comes at most so often per machine (rule 4).
+const WARNING_GAP: Duration = Duration::from_secs(1);
+
+/// One service, shared by all worker threads.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) index: usize,
+    pub(crate) plan: outlast_config::Service,
+    pub(crate) admission: Admission,
+    /// Upstream connections that serve or hold an exchange: what the sockets say (rule 6).
+    pub(crate) sockets: Arc<AtomicUsize>,
+    machines: RwLock<HashMap<MachineKey, Machine>>,
+    warned: Mutex<HashMap<MachineKey, clock::Instant>>,
+}
+
+#[derive(Debug, Clone)]
+struct Machine {
+    name: Arc<str>,
+    address: SocketAddr,
+    state: MachineState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MachineState {
+    Ready,
+    Lost,
+}
+
+impl Service {
+    pub(crate) fn new(index: usize, service: &outlast_config::Service, plan: &Plan) -> Self {
+        let settings = Settings {
+            limits: Limits { soft: service.limits.soft, hard: service.limits.hard },
+            linger: match plan.upstream.linger {
+                outlast_config::Linger::Hold => Linger::Hold,
+                outlast_config::Linger::Evict => Linger::Evict,
+            },
+            queue_depth_max: plan.queue.depth_max,
+            reserve_slots: match service.kind {
+                ServiceKind::Http => plan.reserve.slots,
+                // Nothing in a tunnel can be told from anything else.
+                ServiceKind::Tcp => 0,
+            },
+        };
+        Self {
+            index,
+            plan: service.clone(),
+            admission: Admission::new(settings, plan.queue.timeout),
+            sockets: Arc::new(AtomicUsize::new(0)),
+            machines: RwLock::default(),
+            warned: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn machine_ready(&self, slot: MachineSlot, name: &str, address: SocketAddr) {
+        let key = MachineKey(slot.0);
+        let machine = Machine { name: name.into(), address, state: MachineState::Ready };
+        self.machines.write().expect("no panic while held").insert(key, machine);
+        self.admission.machine_ready(key);
+    }
+
+    pub(crate) fn machine_lost(&self, slot: MachineSlot) {
+        let key = MachineKey(slot.0);
+        if let Some(machine) = self.machines.write().expect("no panic while held").get_mut(&key) {
+            machine.state = MachineState::Lost;
+        }
+        self.admission.machine_lost(key);
+    }
+
+    /// Where a machine listens. It is told before admission may choose it.
+    pub(crate) fn address(&self, key: MachineKey) -> SocketAddr {
+        let machines = self.machines.read().expect("no panic while held");
+        machines.get(&key).expect("admission knows only machines we told it").address
+    }
+
+    pub(crate) fn class(&self, plan: &Plan, path: &str) -> Class {
+        let is_control = self.plan.kind == ServiceKind::Http
+            && plan.reserve.paths.iter().any(|pattern| pattern.matches(path));
+        if is_control { Class::Control } else { Class::Ordinary }
+    }
+
+    pub(crate) fn accounting_name(&self) -> &'static str {
+        match self.plan.limits.accounting {
+            Accounting::Connections => "connections",
+            Accounting::Requests => "requests",
+        }
+    }
+
+    /// Fly's own warning, for every machine at its hard limit, in Fly's own words.
+    pub(crate) fn warn_of_limits(&self, region: &str) {
+        let Some(hard) = self.plan.limits.hard else { return };
+        let unit = self.accounting_name();
+        for usage in self.admission.usage().machines {
+            if usage.level == Level::AtHard && self.may_warn(usage.machine) {
+                let machine = self.machine_name(usage.machine);
+                tracing::warn!(
+                    target: "outlast::proxy",
+                    machine = &*machine,
+                    region,
+                    "Instance {machine} reached hard limit of {hard} concurrent {unit}. This usually \
+                     indicates your app is not closing connections properly or is not closing them \
+                     fast enough for the traffic levels it is handling. Scaling resources, number of \
+                     instances or increasing your hard limit might help."
+                );
+            }
+        }
+    }
+
+    fn may_warn(&self, key: MachineKey) -> bool {
+        let now = clock::now();
+        let mut warned = self.warned.lock().expect("no panic while held");
+        let is_due = warned.get(&key).is_none_or(|last| now - *last >= WARNING_GAP);
+        if is_due {
+            warned.insert(key, now);
+        }
+        is_due
+    }
+
+    fn machine_name(&self, key: MachineKey) -> Arc<str> {
+        let machines = self.machines.read().expect("no panic while held");
+        machines.get(&key).map_or_else(|| "".into(), |machine| Arc::clone(&machine.name))
+    }
+
+    /// The service as the pool shows it, without its exchanges.
+    pub(crate) fn snapshot(&self) -> pool::Service {
+        let usage = self.admission.usage();
+        let settings = usage.settings;
+        let machines: Vec<pool::Machine> = {
+            let known = self.machines.read().expect("no panic while held");
+            let mut keys: Vec<_> = known.keys().copied().collect();
+            keys.sort_unstable();
+            keys.iter()
+                .map(|key| {
+                    let machine = &known[key];
+                    let usage = usage.machines.iter().find(|usage| usage.machine == *key);
+                    pool::Machine {
+                        id: machine.name.to_string(),
+                        state: match machine.state {
+                            MachineState::Ready => "ready".to_owned(),
+                            MachineState::Lost => "lost".to_owned(),
+                        },
+                        in_flight: usage.map_or(0, |usage| usage.in_flight),
+                        lingering: usage.map_or(0, |usage| usage.lingering),
+                        reserve_in_use: usage.map_or(0, |usage| usage.reserve),
+                        level: usage
+                            .map_or(Level::BelowSoft, |usage| usage.level)
+                            .name()
+                            .to_owned(),
+                    }
+                })
+                .collect()
+        };
+        pool::Service {
+            name: self.plan.name.clone(),
+            kind: match self.plan.kind {
+                ServiceKind::Http => "http".to_owned(),
+                ServiceKind::Tcp => "tcp".to_owned(),
+            },
+            listen: self.plan.listen.to_string(),
+            accounting: self.accounting_name().to_owned(),
+            limits: pool::Limits {
+                soft: settings.limits.soft.map(NonZeroU32::get),
+                hard: settings.limits.hard.map(NonZeroU32::get),
+            },
+            in_flight: machines.iter().map(|machine| machine.in_flight).sum(),
+            lingering: machines.iter().map(|machine| machine.lingering).sum(),
+            reserve_in_use: machines.iter().map(|machine| machine.reserve_in_use).sum(),
+            reserve_slots: settings.reserve_slots,
+            queue_length: usage.queue_length,
+            queue_depth_max: settings.queue_depth_max,
+            machines,
+            exchanges_total: 0,
+            exchanges: Vec::new(),
+        }
+    }
+}
+
+/// Counts one upstream socket for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct SocketCount(Arc<AtomicUsize>);
+
+impl SocketCount {
+    pub(crate) fn new(service: &Service) -> Self {
+        service.sockets.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&service.sockets))
+    }
+}
+
+impl Drop for SocketCount {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,66 @@
+//! A raw TCP service: one upstream connection per client connection, bytes passed through.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+
+use outlast_admission::Class;
+use outlast_http1::{Inbox, Observer, RequestTarget, Stage, Transport, Tunnel, TunnelError};
+use outlast_observe::{EndedBy, MachineFault, Outcome, RequestId};
+
+use crate::exchange::{connect_outcome, wait};
+use crate::gateway::Lane;
+use crate::upstream::Dispatch;
+
+enum Cut {
+    Tunnel(TunnelError),
+    Ended(EndedBy),
+}
+
+/// Serves one client connection. There is no way to tell a client of a raw service why it is refused: it is reset.
+///
+/// Cancel safety: dropping the future closes both sides, gives the place back and writes the record.
+pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: SocketAddr) {
+    let mut target = RequestTarget { method: "TCP".into(), path: "".into(), query: None };
+    let guard = lane.begin(peer, RequestId::generate(), &mut target);
+    let record = guard.record();
+    let mut inbox = Inbox::default();
+    let attempt = lane.service.admission.attempt(peer.ip(), Class::Ordinary);
+    let permit = match wait(&lane, &mut client, &mut inbox, record, attempt).await {
+        Ok(permit) => permit,
+        Err(stopped) => {
+            client.abort_on_drop();
+            return guard.finish(stopped.outcome());
+        }
+    };
+    let timeout = lane.shared.plan.clocks.connect;
+    let mut dispatch = match Dispatch::connect(&lane.service, permit, timeout).await {
+        Ok(dispatch) => dispatch,
+        Err(error) => {
+            client.abort_on_drop();
+            return guard.finish(connect_outcome(&error));
+        }
+    };
+    record.enter(Stage::Streaming);
+    let mut tunnel = Tunnel::new(&mut inbox);
+    let moved = poll_fn(|cx| {
+        if let Poll::Ready(by) = record.poll_ended(cx) {
+            return Poll::Ready(Err(Cut::Ended(by)));
+        }
+        let (received, sent) = (|bytes| record.received(bytes), |bytes| record.sent(bytes));
+        tunnel.poll(cx, &mut client, &mut dispatch.stream, received, sent).map_err(Cut::Tunnel)
+    });
+    let outcome = match moved.await {
+        Ok(()) => return guard.finish(Outcome::Completed),
+        Err(Cut::Tunnel(TunnelError::Client(_))) => Outcome::ClientGone(Stage::Streaming),
+        Err(Cut::Tunnel(TunnelError::Machine(_))) => {
+            Outcome::MachineFailed(Stage::Streaming, MachineFault::Closed)
+        }
+        Err(Cut::Ended(by)) => Outcome::Ended(by),
+    };
+    // Neither side may take what it got for everything.
+    client.abort_on_drop();
+    dispatch.stream.abort_on_drop();
+    guard.finish(outcome);
+}

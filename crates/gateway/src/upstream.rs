@@ -1,0 +1,168 @@
+//! Connections to machines: pooled in `requests`, one per exchange in `connections`.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use outlast_admission::{MachineKey, Permit};
+use outlast_runtime::clock;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::service::{Service, SocketCount};
+
+/// A machine's pool keeps at most so many connections per thread; more are closed after their exchange.
+const IDLE_CONNECTIONS_MAX: usize = 256;
+
+/// A connection to a machine and the place it takes. The socket closes before the place comes free.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) stream: TcpStream,
+    pub(crate) origin: Origin,
+    socket: SocketCount,
+    permit: Permit,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was just established.
+    Fresh,
+    /// It has served an exchange before, and may have been closed meanwhile.
+    Pooled,
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum ConnectError {
+    Refused(io::Error),
+    TimedOut,
+}
+
+/// Idle connections of one worker thread, in `requests` accounting.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    idle: Mutex<HashMap<(usize, MachineKey), Vec<Idle>>>,
+    filled: Notify,
+}
+
+#[derive(Debug)]
+struct Idle {
+    stream: TcpStream,
+    address: SocketAddr,
+    since: clock::Instant,
+}
+
+impl Dispatch {
+    /// Takes a pooled connection, if there is a living one.
+    pub(crate) fn pooled(pool: &Pool, service: &Service, permit: Permit) -> Result<Self, Permit> {
+        let key = permit.machine();
+        let Some(stream) = pool.take(service.index, key, service.address(key)) else {
+            return Err(permit);
+        };
+        Ok(Self { stream, origin: Origin::Pooled, socket: SocketCount::new(service), permit })
+    }
+
+    /// Establishes a connection to the permit's machine.
+    ///
+    /// Cancel safety: dropping the future closes the socket and gives the place back.
+    pub(crate) async fn connect(
+        service: &Service,
+        permit: Permit,
+        timeout: Duration,
+    ) -> Result<Self, ConnectError> {
+        let address = service.address(permit.machine());
+        let socket = SocketCount::new(service);
+        let stream = match clock::timeout(timeout, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(ConnectError::Refused(error)),
+            Err(_elapsed) => return Err(ConnectError::TimedOut),
+        };
+        // It fails only on a socket that is dead already, which the first write will tell.
+        stream.set_nodelay(true).ok();
+        Ok(Self { stream, origin: Origin::Fresh, socket, permit })
+    }
+
+    /// Replaces a dead connection, keeping the place.
+    pub(crate) async fn reconnect(
+        self,
+        service: &Service,
+        timeout: Duration,
+    ) -> Result<Self, ConnectError> {
+        drop(self.stream);
+        drop(self.socket);
+        Self::connect(service, self.permit, timeout).await
+    }
+
+    /// The exchange is over, and the connection can serve another one: in `requests`, the place is free at once.
+    pub(crate) fn into_pool(self, pool: &Pool, service: &Service) {
+        let key = self.permit.machine();
+        drop(self.permit);
+        drop(self.socket);
+        pool.put(service.index, key, service.address(key), self.stream);
+    }
+
+    /// The exchange is over, and the connection lingers with its place until the machine closes it, `idle_timeout` has
+    /// passed, or another exchange needs the place (rule 2).
+    pub(crate) async fn linger(self, idle_timeout: Duration) {
+        let evicted = self.permit.linger();
+        let closed_or_spoken = self.stream.readable();
+        tokio::select! {
+            // Whatever a machine says unasked makes the connection useless.
+            _readable = closed_or_spoken => {}
+            () = evicted.notified() => {}
+            () = clock::sleep(idle_timeout) => {}
+        }
+    }
+}
+
+impl Pool {
+    fn take(&self, service: usize, key: MachineKey, address: SocketAddr) -> Option<TcpStream> {
+        let mut idle = self.idle.lock().expect("no panic while held");
+        let connections = idle.get_mut(&(service, key))?;
+        while let Some(connection) = connections.pop() {
+            let is_alive = connection.address == address
+                && connection
+                    .stream
+                    .try_read(&mut [0])
+                    .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            if is_alive {
+                return Some(connection.stream);
+            }
+        }
+        None
+    }
+
+    fn put(&self, service: usize, key: MachineKey, address: SocketAddr, stream: TcpStream) {
+        let mut idle = self.idle.lock().expect("no panic while held");
+        let connections = idle.entry((service, key)).or_default();
+        if connections.len() < IDLE_CONNECTIONS_MAX {
+            connections.push(Idle { stream, address, since: clock::now() });
+            self.filled.notify_one();
+        }
+    }
+
+    /// Closes connections that nobody used for `idle_timeout`. Sleeps without a timer while the pool is empty.
+    pub(crate) async fn expire(self: Arc<Self>, idle_timeout: Duration) {
+        loop {
+            self.filled.notified().await;
+            while let Some(oldest) = self.oldest() {
+                clock::sleep_until(oldest + idle_timeout).await;
+                let now = clock::now();
+                let mut idle = self.idle.lock().expect("no panic while held");
+                for connections in idle.values_mut() {
+                    connections.retain(|connection| now - connection.since < idle_timeout);
+                    connections.shrink_to_fit();
+                }
+                idle.retain(|_, connections| !connections.is_empty());
+            }
+        }
+    }
+
+    fn oldest(&self) -> Option<clock::Instant> {
+        let idle = self.idle.lock().expect("no panic while held");
+        idle.values().flatten().map(|connection| connection.since).min()
+    }
+}

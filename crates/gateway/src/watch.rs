@@ -1,0 +1,35 @@
+//! Waiting for something on behalf of a client that may leave, and of an operator who may end the exchange.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use outlast_http1::{Inbox, Transport};
+use outlast_observe::{EndedBy, Record};
+
+/// What ended the wait early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interrupted {
+    ClientGone,
+    Ended(EndedBy),
+}
+
+/// Waits for `future`, unless the client leaves or the exchange is ended first; then `future` is dropped.
+pub(crate) async fn watching<T: Transport, F: Future>(
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    future: F,
+) -> Result<F::Output, Interrupted> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        if let Poll::Ready(by) = record.poll_ended(cx) {
+            return Poll::Ready(Err(Interrupted::Ended(by)));
+        }
+        inbox.poll_gone(cx, client).map(|_gone| Err(Interrupted::ClientGone))
+    })
+    .await
+}

@@ -1,0 +1,121 @@
+//! A gateway on port 0 before scripted machines.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outlast_config::{
+    Accounting, Agent, AgentKind, Clocks, Limits, Linger, Machines, Plan, Queue, Reserve, Service,
+    ServiceKind, Upstream,
+};
+use outlast_gateway::{Admittance, Gateway, GatewayOptions};
+use outlast_observe::Observe;
+use outlast_protocol::pool;
+use outlast_runtime::Phases;
+use outlast_testkit::{ScriptedMachine, Wire, eventually};
+
+/// The internal port of the plan; the machines listen elsewhere.
+pub const INTERNAL_PORT: u16 = 8081;
+
+pub struct Rig {
+    pub gateway: Gateway,
+    pub observe: Arc<Observe>,
+    pub machine: ScriptedMachine,
+}
+
+pub fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u32) -> Plan {
+    let name = match kind {
+        ServiceKind::Http => "http",
+        ServiceKind::Tcp => "tcp-3001",
+    };
+    let service = Service {
+        name: name.to_owned(),
+        kind,
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        internal_port: INTERNAL_PORT,
+        limits: Limits { accounting, soft: NonZeroU32::new(soft), hard: NonZeroU32::new(hard) },
+        groups: Vec::new(),
+    };
+    Plan {
+        app: "test".to_owned(),
+        region: "local".to_owned(),
+        services: vec![service],
+        machines: Machines::Fixed(Vec::new()),
+        upstream: Upstream { linger: Linger::Evict, idle_timeout: Duration::from_secs(4) },
+        queue: Queue { depth_max: 100, timeout: Duration::from_secs(30) },
+        reserve: Reserve { slots: 2, paths: Vec::new() },
+        clocks: Clocks {
+            connect: Duration::from_secs(5),
+            head: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(60),
+        },
+        drain_grace: Duration::from_secs(30),
+        agent: Agent { kind: AgentKind::Auto, pace: Duration::ZERO, runs_max: 8 },
+    }
+}
+
+impl Rig {
+    pub async fn start(plan: Plan) -> Self {
+        let machine = ScriptedMachine::start().await;
+        let rig = Self::without_machine(plan, machine);
+        rig.ready("m1", rig.machine.address());
+        rig
+    }
+
+    pub fn without_machine(plan: Plan, machine: ScriptedMachine) -> Self {
+        let names: Vec<String> = plan.services.iter().map(|service| service.name.clone()).collect();
+        let observe = Observe::new(&plan.region, &names, 2);
+        let options = GatewayOptions {
+            threads: 2,
+            admittance: Box::new(|request| match request.credentials.authorization.as_deref() {
+                Some("Bearer let-me-in") => Admittance::Granted,
+                _ => Admittance::Denied { status: 401, detail: "who are you?" },
+            }),
+            phases: Phases::default(),
+        };
+        let gateway = Gateway::start(plan, &observe, options).expect("a free port");
+        Self { gateway, observe, machine }
+    }
+
+    pub fn ready(&self, name: &str, address: SocketAddr) {
+        self.gateway.machine_ready(name, "app", &BTreeMap::from([(INTERNAL_PORT, address)]));
+    }
+
+    pub async fn client(&self) -> Wire {
+        Wire::connect(self.gateway.addresses()[0]).await
+    }
+
+    pub fn service(&self) -> pool::Service {
+        self.observe.pool().expect("a pool").services.remove(0)
+    }
+
+    /// Waits until so many places are taken.
+    pub async fn in_flight(&self, count: u32) {
+        let what = format!("{count} in flight");
+        eventually(&what, || self.service().in_flight == count).await;
+    }
+
+    pub fn counted(&self, line: &str) -> bool {
+        self.observe.metrics_text().lines().any(|other| other == line)
+    }
+
+    pub async fn outcome(&self, outcome: &str, count: u32) {
+        let service = self.service().name;
+        let line = format!(
+            "outlast_exchanges_total{{service=\"{service}\",outcome=\"{outcome}\"}} {count}"
+        );
+        eventually(&line, || self.counted(&line)).await;
+    }
+
+    /// Waits until nothing is in progress, then stops: everything must have come back.
+    pub async fn finish(self) {
+        self.in_flight(0).await;
+        eventually("no exchange in progress", || self.observe.live() == 0).await;
+        let service = self.service();
+        assert_eq!((service.reserve_in_use, service.queue_length), (0, 0));
+        assert_eq!(self.observe.ledger_mismatches(), 0);
+        self.gateway.stop();
+    }
+}
