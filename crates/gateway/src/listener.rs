@@ -19,29 +19,30 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Binds `count` sockets to one address.
 pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
-    // SO_REUSEPORT would let a second gateway of the same user take half of the connections, unnoticed. So the
-    // first socket proves that the address is free, and only then the port is shared, with ourselves.
-    let first = socket(address, Share::No)?;
+    // With SO_REUSEPORT from the start, a second gateway of the same user would take half of the connections, unnoticed.
+    // So the first socket is bound alone, which proves that the address is free; then it shares, with ourselves.
+    let first = socket(address)?;
+    first.bind(&address.into())?;
     let address = first.local_addr()?;
-    if count == 1 {
-        return Ok(vec![first]);
+    let mut listeners = Vec::with_capacity(count);
+    if count > 1 {
+        first.set_reuse_port(true)?;
     }
-    drop(first);
-    std::iter::repeat_with(|| socket(address, Share::Yes)).take(count).collect()
+    listeners.push(listen(first)?);
+    for _ in 1..count {
+        let next = socket(address.as_socket().expect("an IP address was bound"))?;
+        next.set_reuse_port(true)?;
+        next.bind(&address)?;
+        listeners.push(listen(next)?);
+    }
+    Ok(listeners)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Share {
-    No,
-    Yes,
-}
-
-fn socket(address: SocketAddr, share: Share) -> io::Result<TcpListener> {
+fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
-    if share == Share::Yes {
-        socket.set_reuse_port(true)?;
-    }
+    socket.set_nonblocking(true)?;
     // Accepted sockets inherit both: no system call per connection.
     socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new()
@@ -49,8 +50,10 @@ fn socket(address: SocketAddr, share: Share) -> io::Result<TcpListener> {
         .with_interval(KEEPALIVE_INTERVAL)
         .with_retries(KEEPALIVE_RETRIES);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn listen(socket: Socket) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -83,4 +86,22 @@ fn is_the_sockets_own(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: &str = "127.0.0.1:0";
+
+    #[test]
+    fn threads_share_a_port_that_nobody_else_can_share() {
+        let ours = bind(ANY.parse().expect("an address"), 3).expect("a free port");
+        let address = ours[0].local_addr().expect("bound");
+        assert!(ours.iter().all(|listener| listener.local_addr().expect("bound") == address));
+        for count in [1, 2] {
+            let error = bind(address, count).expect_err("taken");
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        }
+    }
 }

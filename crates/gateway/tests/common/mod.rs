@@ -66,9 +66,10 @@ impl Rig {
 
     pub fn without_machine(plan: Plan, machine: ScriptedMachine) -> Self {
         let names: Vec<String> = plan.services.iter().map(|service| service.name.clone()).collect();
-        let observe = Observe::new(&plan.region, &names, 2);
+        let observe = Observe::new(&plan.region, &names, 1);
         let options = GatewayOptions {
-            threads: 2,
+            // One thread, so that tests know which connection is pooled where.
+            threads: 1,
             admittance: Box::new(|request| match request.credentials.authorization.as_deref() {
                 Some("Bearer let-me-in") => Admittance::Granted,
                 _ => Admittance::Denied { status: 401, detail: "who are you?" },
