@@ -62,6 +62,16 @@ impl Wire {
         Self { stream, ahead: Vec::new() }
     }
 
+    /// Connects to an address that may reset the connection as soon as it is made.
+    ///
+    /// # Errors
+    /// It was reset before it could be used.
+    pub async fn try_connect(address: SocketAddr) -> Result<Self, io::ErrorKind> {
+        let connect = tokio::time::timeout(STEP_TIMEOUT, TcpStream::connect(address));
+        let stream = connect.await.expect("an answer in time").map_err(|error| error.kind())?;
+        Ok(Self { stream, ahead: Vec::new() })
+    }
+
     /// The near end's address.
     ///
     /// # Panics
