@@ -143,3 +143,8 @@ pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
     });
     diagnostics.dedup();
 }
+
+/// Whether anything forbids to start.
+pub(crate) fn any_error(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error)
+}

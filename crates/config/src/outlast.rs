@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{self, Diagnostic};
 use crate::keys;
 use crate::plan::{AgentKind, Linger, PathPattern};
 use crate::read::{Dialect, Reader, Section, parse};
@@ -49,11 +49,17 @@ pub struct Written {
 /// # Errors
 /// Every syntax error, or every unknown key and wrong value.
 pub fn decode_outlast(name: &str, text: &str) -> Result<Written, Vec<Diagnostic>> {
-    decode(&SourceText::new(name, text))
+    let (written, mut diagnostics) = decode(&SourceText::new(name, text));
+    diagnostic::sort(&mut diagnostics);
+    if diagnostics.is_empty() { Ok(written) } else { Err(diagnostics) }
 }
 
-pub(crate) fn decode(source: &SourceText) -> Result<Written, Vec<Diagnostic>> {
-    let table = parse(source)?;
+/// What could be read, and what could not.
+pub(crate) fn decode(source: &SourceText) -> (Written, Vec<Diagnostic>) {
+    let table = match parse(source) {
+        Ok(table) => table,
+        Err(errors) => return (Written::default(), errors),
+    };
     let reader = Reader::new(source, Dialect::Outlast, keys::explain);
     let mut root = reader.root(&table);
     let mut written = Written::default();
@@ -62,8 +68,7 @@ pub(crate) fn decode(source: &SourceText) -> Result<Written, Vec<Diagnostic>> {
         read_section(name, section, &mut written);
     }
     root.finish();
-    let (written, _) = reader.finish(written)?;
-    Ok(written)
+    (written, reader.finish())
 }
 
 fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {

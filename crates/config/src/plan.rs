@@ -95,6 +95,7 @@ pub struct Group {
     /// How many machines: `--machines`, default 1.
     pub count: NonZeroU32,
     /// The environment of `[env]`, as written; the values equal to an internal port are rewritten when a machine starts.
+    /// Without a `fly.toml` a program has `PORT`, equal to the internal port.
     pub env: BTreeMap<String, String>,
     /// The signal that asks a machine to stop. Default `SIGINT`.
     pub kill_signal: KillSignal,
@@ -201,6 +202,12 @@ pub struct Reserve {
 /// A path whose segments may be `*`, which stands for exactly one non-empty segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern(pub(crate) String);
+
+impl From<&str> for PathPattern {
+    fn from(pattern: &str) -> Self {
+        Self(pattern.to_owned())
+    }
+}
 
 impl PathPattern {
     /// Whether `path` (without query) matches.

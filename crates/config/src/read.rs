@@ -9,7 +9,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::diagnostic::{self, Diagnostic, Level};
+use crate::diagnostic::Diagnostic;
 use crate::source::{Located, Origin, SourceText};
 
 /// How many syntax errors are told of one text; after some, the rest are echoes of the first.
@@ -79,14 +79,9 @@ impl<'a> Reader<'a> {
         Origin::File(self.source.place(span.clone()))
     }
 
-    /// What was said: the errors, if there are any, and all of it.
-    pub(crate) fn finish<T>(self, written: T) -> Result<(T, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let mut diagnostics = self.diagnostics.into_inner();
-        diagnostic::sort(&mut diagnostics);
-        if diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error) {
-            return Err(diagnostics);
-        }
-        Ok((written, diagnostics))
+    /// What was said.
+    pub(crate) fn finish(self) -> Vec<Diagnostic> {
+        self.diagnostics.into_inner()
     }
 
     fn unknown(&self, section: &str, key: &str, span: &Range<usize>, known: &[&'static str]) {
@@ -144,7 +139,7 @@ pub(crate) fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str
     let distances =
         known.iter().map(|name| (strsim::damerau_levenshtein(&wanted, &plain(name)), *name));
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= wanted.len().max(plain(name).len()) / 3).then_some(name)
+    (distance <= (wanted.len().max(plain(name).len()) + 1) / 3).then_some(name)
 }
 
 fn join(section: &str, key: &str) -> String {

@@ -63,6 +63,8 @@ pub enum ParseSettingError {
     Kind {
         /// What it should be.
         wanted: &'static str,
+        /// What that looks like.
+        example: &'static str,
         /// What it is.
         got: &'static str,
     },
@@ -93,15 +95,18 @@ impl ParseSettingError {
                 "write a command that a shell could split, or a list such as [\"npm\", \"start\"]"
                     .to_owned()
             }
-            Self::Kind { wanted, .. } => format!("write {wanted}"),
+            Self::Kind { example, .. } => format!("write it like {example}"),
         }
     }
 }
 
 /// A setting that files and variables may hold.
 pub(crate) trait Setting: Sized {
-    /// How a wrong type is told: `a duration such as "30s"`.
+    /// What it is: `a duration`.
     const WANTED: &'static str;
+
+    /// What it looks like in TOML: `"30s"`.
+    const EXAMPLE: &'static str;
 
     /// From a variable.
     fn from_text(text: &str) -> Result<Self, ParseSettingError>;
@@ -119,11 +124,12 @@ pub(crate) trait Setting: Sized {
 }
 
 fn wrong_kind<T: Setting>(value: &DeValue<'_>) -> ParseSettingError {
-    ParseSettingError::Kind { wanted: T::WANTED, got: kind_name(value) }
+    ParseSettingError::Kind { wanted: T::WANTED, example: T::EXAMPLE, got: kind_name(value) }
 }
 
 impl Setting for std::net::SocketAddr {
-    const WANTED: &'static str = "an address with port such as \"127.0.0.1:8080\"";
+    const WANTED: &'static str = "an address with a port";
+    const EXAMPLE: &'static str = "\"127.0.0.1:8080\"";
 
     fn from_text(text: &str) -> Result<Self, ParseSettingError> {
         text.parse().map_err(|_| ParseSettingError::Address { given: text.to_owned() })
@@ -135,7 +141,8 @@ impl Setting for std::net::SocketAddr {
 }
 
 impl Setting for Duration {
-    const WANTED: &'static str = "a duration such as \"30s\", in quotes";
+    const WANTED: &'static str = "a duration";
+    const EXAMPLE: &'static str = "\"30s\"";
 
     fn from_text(text: &str) -> Result<Self, ParseSettingError> {
         parse_duration(text)
@@ -151,7 +158,8 @@ impl Setting for Duration {
 const COUNT_MAX: u32 = 1_000_000;
 
 impl Setting for u32 {
-    const WANTED: &'static str = "a whole number, without quotes";
+    const WANTED: &'static str = "a whole number";
+    const EXAMPLE: &'static str = "100";
 
     fn from_text(text: &str) -> Result<Self, ParseSettingError> {
         let max = u64::from(COUNT_MAX);
@@ -254,7 +262,8 @@ impl FromStr for AgentKind {
 }
 
 impl Setting for Accounting {
-    const WANTED: &'static str = "\"connections\" or \"requests\"";
+    const WANTED: &'static str = "a name";
+    const EXAMPLE: &'static str = "\"requests\"";
 
     fn from_text(text: &str) -> Result<Self, ParseSettingError> {
         text.parse()
@@ -266,7 +275,8 @@ impl Setting for Accounting {
 }
 
 impl Setting for Linger {
-    const WANTED: &'static str = "\"hold\" or \"evict\"";
+    const WANTED: &'static str = "a name";
+    const EXAMPLE: &'static str = "\"hold\" or \"evict\"";
 
     fn from_text(text: &str) -> Result<Self, ParseSettingError> {
         text.parse()
@@ -278,7 +288,8 @@ impl Setting for Linger {
 }
 
 impl Setting for AgentKind {
-    const WANTED: &'static str = "\"auto\" or \"scout\"";
+    const WANTED: &'static str = "a name";
+    const EXAMPLE: &'static str = "\"auto\" or \"scout\"";
 
     fn from_text(text: &str) -> Result<Self, ParseSettingError> {
         text.parse()
@@ -303,7 +314,8 @@ impl FromStr for PathPattern {
 }
 
 impl Setting for Vec<PathPattern> {
-    const WANTED: &'static str = "a list of paths such as [\"/api/abort/*\"]";
+    const WANTED: &'static str = "a list of paths";
+    const EXAMPLE: &'static str = "[\"/api/abort/*\"]";
 
     fn from_text(text: &str) -> Result<Self, ParseSettingError> {
         text.split(',').map(|path| path.trim().parse()).collect()
@@ -331,7 +343,8 @@ impl CommandLine {
 }
 
 impl Setting for CommandLine {
-    const WANTED: &'static str = "a command such as \"npm start\" or [\"npm\", \"start\"]";
+    const WANTED: &'static str = "a command";
+    const EXAMPLE: &'static str = "\"npm start\" or [\"npm\", \"start\"]";
 
     fn from_text(text: &str) -> Result<Self, ParseSettingError> {
         let words = shlex::split(text).and_then(Self::new);

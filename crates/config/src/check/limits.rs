@@ -119,7 +119,7 @@ impl Checker<'_> {
         let value = u32::try_from(written.value).ok().and_then(NonZeroU32::new);
         if value.is_none() {
             let message = format!("`{key}` is {}, which no machine can count to", written.value);
-            let hint = "write a number above zero, or leave it out";
+            let hint = format!("write a number from 1 to {}, or leave it out", u32::MAX);
             self.say(Diagnostic::error(message).at(origin.clone()).hint(hint));
         }
         Picked { value, origin }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::services::overlap;
+use super::services::{HTTP_SERVICE, overlap};
 use super::{Checker, Fly, Picked};
 use crate::diagnostic::Diagnostic;
 use crate::duration::format_duration;
@@ -49,8 +49,8 @@ impl Checker<'_> {
             Group { name, command, count, env, kill_signal, kill_timeout }
         });
         let groups: Vec<_> = groups.collect();
-        for group in &groups {
-            self.check_ports(group, services, &count.origin);
+        for service in services {
+            self.check_port(service, services, &groups, &count.origin);
         }
         Machines::Local(groups)
     }
@@ -126,7 +126,8 @@ impl Checker<'_> {
         if let Some(command) = command {
             return Picked { value: Command::Program(command.value), origin: command.origin };
         }
-        if fly.is_some() {
+        // Whoever has errors to mend has no use for it yet.
+        if fly.is_some() && self.errors() == 0 {
             let note = Diagnostic::note(
                 "the desktop, `outlast serve`, stands in for the app: nothing says what to run",
             );
@@ -175,41 +176,45 @@ impl Checker<'_> {
         }
     }
 
-    /// A program learns its port from its environment, or always takes the same one.
-    fn check_ports(&mut self, group: &Group, services: &[Service], count: &Origin) {
-        if group.command == Command::Desktop {
+    /// A program learns its port from its environment, or always takes the same one, which only one can have.
+    fn check_port(
+        &mut self,
+        service: &Service,
+        services: &[Service],
+        groups: &[Group],
+        count: &Origin,
+    ) {
+        let port = service.internal_port;
+        let stubborn = |group: &&Group| {
+            let told = group.env.values().any(|value| *value == port.to_string());
+            serves(group, service) && group.command != Command::Desktop && !told
+        };
+        let takers: u64 =
+            groups.iter().filter(stubborn).map(|group| u64::from(group.count.get())).sum();
+        if takers == 0 {
             return;
         }
-        for service in services.iter().filter(|service| serves(group, service)) {
-            let port = service.internal_port;
-            if group.env.values().any(|value| *value == port.to_string()) {
-                continue;
-            }
-            let hint = format!(
-                "if the app reads its port from a variable, add it to [env]: PORT = \"{port}\""
-            );
-            if group.count > NonZeroU32::MIN {
-                let message = format!(
-                    "{} machines of '{}' cannot share port {port}: no value in [env] is {port}, so each would take that port",
-                    group.count, group.name
-                );
-                self.say(Diagnostic::error(message).at(count.clone()).hint(hint.clone()));
-            }
-            let app = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            let Some(gateway) = services.iter().find(|one| overlap(one.listen, app)) else {
-                continue;
-            };
+        let hint = format!(
+            "if the app reads its port from a variable, add it to [env]: PORT = \"{port}\""
+        );
+        let at = self.origin_of(&format!("service.{}.internal_port", service.name));
+        if takers > 1 {
             let message = format!(
-                "the app takes port {port}, and service {} listens on {}: both cannot have it",
-                gateway.name, gateway.listen
+                "{takers} machines cannot share port {port}: no value in [env] is {port}, so each would take that port"
             );
-            let way = match gateway.name.split_once('-') {
-                None => "--listen moves the service",
-                Some(_) => "--port moves the service",
-            };
-            let at = self.origin_of(&format!("service.{}.internal_port", service.name));
-            self.say(Diagnostic::error(message).at(at).hint(format!("{hint}; {way}")));
+            let at = if *count == Origin::Default { at.clone() } else { count.clone() };
+            self.say(Diagnostic::error(message).at(at).hint(hint.clone()));
         }
+        let app = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let Some(gateway) = services.iter().find(|one| overlap(one.listen, app)) else { return };
+        let message = format!(
+            "the app takes port {port}, and service {} listens on {}: both cannot have it",
+            gateway.name, gateway.listen
+        );
+        let flag = if gateway.name == HTTP_SERVICE { "--listen" } else { "--port" };
+        self.say(
+            Diagnostic::error(message).at(at).hint(format!("{hint}; {flag} moves the service")),
+        );
     }
 
     fn kill_signal(&mut self, fly: &Fly) -> KillSignal {

@@ -101,9 +101,7 @@ pub fn check(sources: &Sources<'_>) -> Result<Checked, Vec<Diagnostic>> {
     let Checker { diagnostics: mut notes, values, .. } = checker;
     diagnostic::sort(&mut notes);
     match plan {
-        Some(plan) if notes.iter().all(|one| one.level != Level::Error) => {
-            Ok(Checked { plan, notes, values })
-        }
+        Some(plan) if !diagnostic::any_error(&notes) => Ok(Checked { plan, notes, values }),
         _ => Err(notes),
     }
 }
@@ -169,10 +167,9 @@ impl Checker<'_> {
 
     fn decode_outlast(&mut self) -> outlast::Written {
         let Some(source) = &self.sources.outlast else { return outlast::Written::default() };
-        outlast::decode(source).unwrap_or_else(|mut errors| {
-            self.diagnostics.append(&mut errors);
-            outlast::Written::default()
-        })
+        let (written, mut errors) = outlast::decode(source);
+        self.diagnostics.append(&mut errors);
+        written
     }
 
     /// One note for each kind of thing, at its first place.

@@ -11,7 +11,10 @@ use crate::source::{Located, Origin};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Where the HTTP service listens by default.
+/// The name of `http_service`, and of the one service without a `fly.toml`.
+pub(super) const HTTP_SERVICE: &str = "http";
+
+/// Where that service listens by default.
 const HTTP_PORT: u16 = 8080;
 
 /// Where the desktop listens in its machine when there is no `fly.toml`.
@@ -136,7 +139,7 @@ impl Checker<'_> {
         };
         let listen = SocketAddr::new(LOOPBACK, HTTP_PORT);
         Some(Draft {
-            name: "http".to_owned(),
+            name: HTTP_SERVICE.to_owned(),
             kind: ServiceKind::Http,
             public: None,
             listen: Picked { value: listen, origin: Origin::Default },
@@ -354,7 +357,7 @@ impl Checker<'_> {
 fn own_draft<'a>() -> Draft<'a> {
     let listen = SocketAddr::new(LOOPBACK, HTTP_PORT);
     Draft {
-        name: "http".to_owned(),
+        name: HTTP_SERVICE.to_owned(),
         kind: ServiceKind::Http,
         public: None,
         listen: Picked { value: listen, origin: Origin::Default },

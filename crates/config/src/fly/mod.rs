@@ -10,7 +10,7 @@ mod top;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{self, Diagnostic};
 use crate::read::{Dialect, Reader, parse};
 use crate::source::{Located, SourceText};
 
@@ -234,9 +234,13 @@ pub fn decode_fly(name: &str, text: &str) -> Result<Written, Vec<Diagnostic>> {
 pub(crate) fn decode(source: &SourceText) -> Result<Written, Vec<Diagnostic>> {
     let table = parse(source)?;
     let reader = Reader::new(source, Dialect::Fly, schema::explain);
-    let written = top::read(reader.root(&table));
-    let (mut written, notes) = reader.finish(written)?;
+    let mut written = top::read(reader.root(&table));
+    let mut diagnostics = reader.finish();
+    diagnostic::sort(&mut diagnostics);
+    if diagnostic::any_error(&diagnostics) {
+        return Err(diagnostics);
+    }
     written.idle.sort_by_key(|feature| feature.span.start);
-    written.notes = notes;
+    written.notes = diagnostics;
     Ok(written)
 }
