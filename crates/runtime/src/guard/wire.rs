@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::StopPolicy;
 use super::signal::describe;
-use super::{StopPolicy, StopSignal};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +163,7 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guard::StopSignal;
 
     const POLICY: StopPolicy =
         StopPolicy { signal: StopSignal::Int, timeout: Duration::from_millis(5_000) };
