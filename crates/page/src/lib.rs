@@ -1,1 +1,73 @@
-//! The embedded web page.
+//! The embedded web page: a few files, served from memory.
+//!
+//! It needs no Node to build and loads nothing from elsewhere, which [`CONTENT_SECURITY_POLICY`] enforces.
+
+/// What the page may do: its own files, its own origin, no inline script, in nobody's frame.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// One file of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asset {
+    /// The path it is served at.
+    pub path: &'static str,
+    /// The value of `Content-Type`.
+    pub content_type: &'static str,
+    /// Its bytes.
+    pub body: &'static str,
+}
+
+const ASSETS: &[Asset] = &[
+    Asset {
+        path: "/",
+        content_type: "text/html; charset=utf-8",
+        body: include_str!("../assets/index.html"),
+    },
+    Asset {
+        path: "/app.js",
+        content_type: "text/javascript; charset=utf-8",
+        body: include_str!("../assets/app.js"),
+    },
+    Asset {
+        path: "/app.css",
+        content_type: "text/css; charset=utf-8",
+        body: include_str!("../assets/app.css"),
+    },
+    Asset {
+        path: "/favicon.svg",
+        content_type: "image/svg+xml",
+        body: include_str!("../assets/favicon.svg"),
+    },
+];
+
+/// Every file of the page, `/` first.
+#[must_use]
+pub fn assets() -> &'static [Asset] {
+    ASSETS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_asks_only_for_files_that_exist() {
+        let index = ASSETS[0].body;
+        let wanted = index.split(['"']).filter(|text| text.starts_with('/'));
+        let mut count = 0;
+        for path in wanted {
+            assert!(ASSETS.iter().any(|asset| asset.path == path), "{path} does not exist");
+            count += 1;
+        }
+        assert!(count >= 3, "it asks for its script, its style and its icon");
+    }
+
+    #[test]
+    fn the_page_has_nothing_inline_that_its_policy_forbids() {
+        let index = ASSETS[0].body;
+        for forbidden in ["<style", "style=", "onclick", "javascript:", "<script>"] {
+            assert!(!index.contains(forbidden), "{forbidden}");
+        }
+        assert!(!ASSETS[1].body.contains("innerHTML"), "text stays text");
+    }
+}
