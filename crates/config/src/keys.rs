@@ -170,8 +170,12 @@ const VARIABLES: &[VariableDoc] = &[
     VariableDoc { env: "OUTLAST_DATA", flag: None, doc: "the data folder" },
     VariableDoc { env: "OUTLAST_ADMIN", flag: None, doc: "the admin listener's address" },
     VariableDoc { env: "OUTLAST_LOG", flag: None, doc: "what is logged" },
+    VariableDoc { env: "OUTLAST_LOG_FORMAT", flag: None, doc: "how it is logged" },
     VariableDoc { env: "OUTLAST_NO_AUTH", flag: None, doc: "no authentication, on loopback only" },
+    VariableDoc { env: "OUTLAST_ALLOW_HOST", flag: None, doc: "further names we are reached by" },
     VariableDoc { env: "OUTLAST_THREADS", flag: None, doc: "threads that serve" },
+    VariableDoc { env: "OUTLAST_BIND", flag: None, doc: "the desktop's address" },
+    VariableDoc { env: "OUTLAST_WORKSPACE", flag: None, doc: "the desktop's directory" },
 ];
 
 /// Keys of the design that a later version brings. A whole section stands for all its keys.

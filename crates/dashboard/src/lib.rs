@@ -6,11 +6,12 @@ use std::io;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
+use outlast_access::{Gate, Shown};
 use outlast_observe::{Observe, RequestId};
 use outlast_runtime::{Phase, Phases};
 use serde_json::json;
@@ -24,19 +25,7 @@ pub struct Dashboard {
     /// For health.
     pub phases: Phases,
     /// Who may see it: every route but `/livez` and `/readyz`.
-    pub admittance: Arc<AdmittanceCheck>,
-}
-
-/// Decides about a request by its method and fields.
-pub type AdmittanceCheck = dyn Fn(&Method, &HeaderMap) -> Result<(), Denied> + Send + Sync;
-
-/// Why someone is not let in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denied {
-    /// 401 or 403.
-    pub status: u16,
-    /// For the client.
-    pub detail: String,
+    pub gate: Gate,
 }
 
 impl Dashboard {
@@ -70,7 +59,8 @@ impl Dashboard {
 }
 
 async fn admit(State(dashboard): State<Dashboard>, request: Request, next: Next) -> Response {
-    match (dashboard.admittance)(request.method(), request.headers()) {
+    let verdict = dashboard.gate.admit(&Shown::new(request.method(), request.headers()).visit());
+    match verdict {
         Ok(()) => next.run(request).await,
         Err(denied) => {
             let status = StatusCode::from_u16(denied.status).unwrap_or(StatusCode::FORBIDDEN);

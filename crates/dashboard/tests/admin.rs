@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use outlast_dashboard::{Dashboard, Denied};
+use outlast_access::{Access, Gate, Hosts, Login};
+use outlast_dashboard::Dashboard;
 use outlast_observe::{ExchangeStart, Observe, Outcome, PoolSource, RequestId};
 use outlast_protocol::pool::{Limits, Machine, Pool, Service};
 use outlast_runtime::{Phase, Phases, Tasks};
@@ -12,6 +13,7 @@ struct Rig {
     observe: Arc<Observe>,
     phases: Phases,
     address: std::net::SocketAddr,
+    token: String,
 }
 
 fn pool_with(machine_state: &str) -> Pool {
@@ -52,18 +54,18 @@ async fn start(machine_state: &'static str) -> Rig {
     let observe = Observe::new("local", &["http".to_owned()], 1);
     observe.set_pool_source(PoolSource(Box::new(move || pool_with(machine_state))));
     let phases = Phases::default();
+    let data = tempfile::tempdir().expect("a folder");
+    let access = Access::open(data.path()).expect("a fresh folder");
     let dashboard = Dashboard {
         observe: Arc::clone(&observe),
         phases: phases.clone(),
-        admittance: Arc::new(|_method, headers| match headers.get("authorization") {
-            Some(value) if value == "Bearer x" => Ok(()),
-            _ => Err(Denied { status: 401, detail: "who are you?".to_owned() }),
-        }),
+        gate: Gate::new(Login::Required(access.clone()), Hosts::default()),
     };
+    let token = std::fs::read_to_string(access.token_path()).expect("it was made");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     Tasks::default().spawn(async move { dashboard.serve(listener).await.expect("serves") });
-    Rig { observe, phases, address }
+    Rig { observe, phases, address, token: token.trim().to_owned() }
 }
 
 impl Rig {
@@ -74,7 +76,7 @@ impl Rig {
     }
 
     async fn admitted(&self, line: &str) -> (String, String) {
-        self.call(line, "Authorization: Bearer x\r\n").await
+        self.call(line, &format!("Authorization: Bearer {}\r\n", self.token)).await
     }
 }
 
@@ -86,7 +88,11 @@ async fn strangers_see_health_and_nothing_else() {
         let (head, body) = rig.call(&format!("GET {path}"), "").await;
         assert!(head.starts_with("HTTP/1.1 401 "), "{path}: {head}");
         assert!(head.contains("www-authenticate: Bearer"), "{path}: {head}");
-        assert!(body.contains("who are you?"), "{path}: {body}");
+        assert!(body.contains("not logged in"), "{path}: {body}");
+        let fields =
+            format!("Authorization: Bearer {}\r\nOrigin: http://evil.example\r\n", rig.token);
+        let (head, _) = rig.call(&format!("GET {path}"), &fields).await;
+        assert!(head.starts_with("HTTP/1.1 403 "), "{path}: {head}");
     }
 }
 

@@ -33,7 +33,7 @@ pub struct OwnRequest<'a> {
 }
 
 /// Whether a client may see the gateway's own paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admittance {
     /// It may.
     Granted,
@@ -42,7 +42,7 @@ pub enum Admittance {
         /// 401 or 403.
         status: u16,
         /// For the client.
-        detail: &'static str,
+        detail: String,
     },
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn answer(shared: &Shared, request: &Request) -> Answer {
     let own_request =
         OwnRequest { host: &request.host, method: &request.target.method, credentials };
     match (shared.admittance)(&own_request) {
-        Admittance::Denied { status, detail } => return problem(status, detail),
+        Admittance::Denied { status, detail } => return problem(status, &detail),
         Admittance::Granted => {}
     }
     match (&*request.target.method, &*request.target.path) {

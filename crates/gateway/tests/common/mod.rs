@@ -17,15 +17,15 @@ use outlast_runtime::Phases;
 use outlast_testkit::{ScriptedMachine, Wire, eventually};
 
 /// The internal port of the plan; the machines listen elsewhere.
-pub const INTERNAL_PORT: u16 = 8081;
+pub(crate) const INTERNAL_PORT: u16 = 8081;
 
-pub struct Rig {
-    pub gateway: Gateway,
-    pub observe: Arc<Observe>,
-    pub machine: ScriptedMachine,
+pub(crate) struct Rig {
+    pub(crate) gateway: Gateway,
+    pub(crate) observe: Arc<Observe>,
+    pub(crate) machine: ScriptedMachine,
 }
 
-pub fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u32) -> Plan {
+pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u32) -> Plan {
     let name = match kind {
         ServiceKind::Http => "http",
         ServiceKind::Tcp => "tcp-3001",
@@ -57,14 +57,14 @@ pub fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u32) -> 
 }
 
 impl Rig {
-    pub async fn start(plan: Plan) -> Self {
+    pub(crate) async fn start(plan: Plan) -> Self {
         let machine = ScriptedMachine::start().await;
         let rig = Self::without_machine(plan, machine);
         rig.ready("m1", rig.machine.address());
         rig
     }
 
-    pub fn without_machine(plan: Plan, machine: ScriptedMachine) -> Self {
+    pub(crate) fn without_machine(plan: Plan, machine: ScriptedMachine) -> Self {
         let names: Vec<String> = plan.services.iter().map(|service| service.name.clone()).collect();
         let observe = Observe::new(&plan.region, &names, 1);
         let options = GatewayOptions {
@@ -72,7 +72,7 @@ impl Rig {
             threads: 1,
             admittance: Box::new(|request| match request.credentials.authorization.as_deref() {
                 Some("Bearer let-me-in") => Admittance::Granted,
-                _ => Admittance::Denied { status: 401, detail: "who are you?" },
+                _ => Admittance::Denied { status: 401, detail: "who are you?".to_owned() },
             }),
             phases: Phases::default(),
         };
@@ -80,29 +80,29 @@ impl Rig {
         Self { gateway, observe, machine }
     }
 
-    pub fn ready(&self, name: &str, address: SocketAddr) {
+    pub(crate) fn ready(&self, name: &str, address: SocketAddr) {
         self.gateway.machine_ready(name, "app", &BTreeMap::from([(INTERNAL_PORT, address)]));
     }
 
-    pub async fn client(&self) -> Wire {
+    pub(crate) async fn client(&self) -> Wire {
         Wire::connect(self.gateway.addresses()[0]).await
     }
 
-    pub fn service(&self) -> pool::Service {
+    pub(crate) fn service(&self) -> pool::Service {
         self.observe.pool().expect("a pool").services.remove(0)
     }
 
     /// Waits until so many places are taken.
-    pub async fn in_flight(&self, count: u32) {
+    pub(crate) async fn in_flight(&self, count: u32) {
         let what = format!("{count} in flight");
         eventually(&what, || self.service().in_flight == count).await;
     }
 
-    pub fn counted(&self, line: &str) -> bool {
+    pub(crate) fn counted(&self, line: &str) -> bool {
         self.observe.metrics_text().lines().any(|other| other == line)
     }
 
-    pub async fn outcome(&self, outcome: &str, count: u32) {
+    pub(crate) async fn outcome(&self, outcome: &str, count: u32) {
         let service = self.service().name;
         let line = format!(
             "outlast_exchanges_total{{service=\"{service}\",outcome=\"{outcome}\"}} {count}"
@@ -111,7 +111,7 @@ impl Rig {
     }
 
     /// Waits until nothing is in progress, then stops: everything must have come back.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         self.in_flight(0).await;
         eventually("no exchange in progress", || self.observe.live() == 0).await;
         let service = self.service();
