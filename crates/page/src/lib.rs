@@ -46,9 +46,31 @@ pub fn assets() -> &'static [Asset] {
     ASSETS
 }
 
+/// The page for someone who is not let in. `detail` says what to do, as text.
+#[must_use]
+pub fn denied(detail: &str) -> String {
+    let mut escaped = String::with_capacity(detail.len());
+    for character in detail.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            other => escaped.push(other),
+        }
+    }
+    include_str!("../assets/denied.html").replace("{detail}", &escaped)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_to_a_stranger_stays_text() {
+        let page = denied("<b>\"a\" & b</b>");
+        assert!(page.contains("&lt;b&gt;&quot;a&quot; &amp; b&lt;/b&gt;"), "{page}");
+    }
 
     #[test]
     fn the_page_asks_only_for_files_that_exist() {
