@@ -1,30 +1,196 @@
 //! The life of a machine that is a process tree on this host.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use outlast_runtime::Tasks;
+use outlast_runtime::backoff::Attempts;
+use outlast_runtime::clock::{self, Instant};
+use outlast_runtime::guard::{Exit, Guarded, GuardedCommand, Notice};
+use outlast_runtime::random;
 use tokio::sync::{mpsc, watch};
 
+use crate::line::{Level, Provider};
+use crate::output::{Voice, forward};
+use crate::ports::{Assigned, Ports};
+use crate::reach::reachable;
 use crate::record::Record;
 use crate::supervisor::{Wish, unwanted};
-use crate::{Change, LocalSpec, LogLine};
+use crate::{Change, ExitReport, LocalSpec, LogLine, Next};
 
+/// A machine that was ready for so long has proven itself: its next failure counts as the first.
+const PROVEN_AFTER: Duration = Duration::from_secs(10);
+
+/// A machine from its first start to its stop.
 pub(crate) struct Life {
+    spec: LocalSpec,
     record: Arc<Record>,
+    ports: Ports,
+    voice: Voice,
+    attempts: Attempts,
+}
+
+/// What follows one start.
+enum Then {
+    Again(Duration),
+    Stop,
 }
 
 impl Life {
     pub(crate) fn new(
-        _spec: LocalSpec,
+        spec: LocalSpec,
         record: Arc<Record>,
-        _lines: mpsc::Sender<LogLine>,
-        _tasks: Tasks,
+        ports: Ports,
+        lines: mpsc::Sender<LogLine>,
     ) -> Self {
-        Self { record }
+        let attempts = Attempts::new(spec.restart);
+        Self { voice: Voice::new(&spec, lines), spec, record, ports, attempts }
     }
 
-    pub(crate) async fn run(self, mut wished: watch::Receiver<Wish>) {
-        self.record.tell(Change::StartFailed("local machines cannot be started yet".to_owned()));
-        unwanted(&mut wished).await;
+    /// Starts the machine, again whenever it ends, until it is no longer wanted; then ends it.
+    pub(crate) async fn run(mut self, mut wished: watch::Receiver<Wish>) {
+        loop {
+            self.record.tell(Change::Starting);
+            match self.live_once(&mut wished).await {
+                Then::Stop => return,
+                Then::Again(delay) => {
+                    tokio::select! {
+                        () = clock::sleep(delay) => self.record.restarts(),
+                        () = unwanted(&mut wished) => return,
+                    }
+                }
+            }
+        }
     }
+
+    async fn live_once(&mut self, wished: &mut watch::Receiver<Wish>) -> Then {
+        let started = self.ports.assign(&self.spec).and_then(|assigned| {
+            let start = Guarded::start(self.command(&assigned));
+            start.map(|started| (assigned, started)).map_err(|error| error.to_string())
+        });
+        let (assigned, (guarded, output)) = match started {
+            Ok(started) => started,
+            Err(why) => return self.start_failed(why).await,
+        };
+        let readers = forward(output, &self.voice);
+        let process = Process { guarded, assigned, start: clock::now(), ready: None, pid: None };
+        let then = self.watch(process, wished).await;
+        readers.join().await;
+        then
+    }
+
+    fn command(&self, assigned: &Assigned) -> GuardedCommand {
+        let env = assigned.environment(&self.spec);
+        GuardedCommand {
+            guard: self.spec.guard.clone(),
+            command: self.spec.command.iter().map(OsString::from).collect(),
+            env: env.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            cwd: self.spec.cwd.clone(),
+            stop: self.spec.stop,
+        }
+    }
+
+    /// Goes along with a process from its start until nothing of it is left.
+    async fn watch(&mut self, mut process: Process, wished: &mut watch::Receiver<Wish>) -> Then {
+        let mut then = None;
+        let mut stopping = Stopping::No;
+        loop {
+            let mut voice = self.voice.clone();
+            tokio::select! {
+                notice = process.guarded.next() => match notice {
+                    Notice::Started { pid } => self.started(&mut process, pid).await,
+                    Notice::Failed(error) => then = Some(self.start_failed(error.to_string()).await),
+                    Notice::Ended(exit) => then = Some(self.ended(&process, exit, stopping).await),
+                    Notice::Gone => return if stopping == Stopping::Yes { Then::Stop } else {
+                        then.expect("a process ends or fails before it is gone")
+                    },
+                },
+                addrs = reachable(&self.spec, &process.assigned, &mut voice),
+                    if process.pid.is_some() && process.ready.is_none() && then.is_none() =>
+                {
+                    self.ready(&mut process, addrs);
+                }
+                () = unwanted(wished), if stopping == Stopping::No => {
+                    stopping = Stopping::Yes;
+                    self.stop(&mut process).await;
+                }
+            }
+        }
+    }
+
+    async fn started(&mut self, process: &mut Process, pid: u32) {
+        process.pid = Some(pid);
+        self.record.runs_as(pid);
+        let took = process.start.elapsed();
+        let command = self.spec.command.join(" ");
+        let text = format!("Machine started in {took:?}: `{command}`, pid {pid}");
+        self.voice.say(Provider::Runner, Level::Info, text).await;
+    }
+
+    fn ready(&self, process: &mut Process, addrs: BTreeMap<u16, SocketAddr>) {
+        process.ready = Some(clock::now());
+        self.record.tell(Change::Ready { addrs });
+    }
+
+    async fn stop(&mut self, process: &mut Process) {
+        self.record.stopping();
+        if let Some(pid) = process.pid {
+            let signal = self.spec.stop.signal;
+            let text = format!("Sending signal {signal} to main child process w/ PID {pid}");
+            self.voice.say(Provider::Runner, Level::Info, text).await;
+        }
+        process.guarded.stop(self.spec.stop).await;
+    }
+
+    async fn start_failed(&mut self, why: String) -> Then {
+        let delay = self.attempts.failed(random::number());
+        self.voice
+            .say(Provider::Runner, Level::Error, format!("{why}; next try in {delay:?}"))
+            .await;
+        self.record.tell(Change::StartFailed(why));
+        Then::Again(delay)
+    }
+
+    async fn ended(&mut self, process: &Process, exit: Exit, stopping: Stopping) -> Then {
+        let lived = process.start.elapsed();
+        if process.ready.is_some_and(|ready| ready.elapsed() >= PROVEN_AFTER) {
+            self.attempts.reset();
+        }
+        let next = match stopping {
+            Stopping::Yes => Next::Stop,
+            Stopping::No => Next::Restart { after: self.attempts.failed(random::number()) },
+        };
+        self.record.tell(Change::Exited(ExitReport { exit, lived, next }));
+        let how = match exit {
+            Exit::Code(code) => format!("machine exited with exit code: {code}"),
+            Exit::Signal(number) => format!("machine was killed by signal {number}"),
+            Exit::Unknown => "machine and guard were killed".to_owned(),
+        };
+        let (level, text, then) = match next {
+            Next::Stop => (Level::Info, format!("{how}, after {lived:?}"), Then::Stop),
+            Next::Restart { after } => {
+                let text = format!("{how}, after {lived:?}; restart in {after:?}");
+                (Level::Warn, text, Then::Again(after))
+            }
+        };
+        self.voice.say(Provider::Runner, level, text).await;
+        then
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopping {
+    No,
+    Yes,
+}
+
+/// One start of a machine.
+struct Process {
+    guarded: Guarded,
+    assigned: Assigned,
+    start: Instant,
+    ready: Option<Instant>,
+    pid: Option<u32>,
 }

@@ -12,6 +12,7 @@ use crate::MachineId;
 
 /// A machine and its driver.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are as many as machines, a handful")]
 pub enum MachineSpec {
     /// A process tree on this host, which the supervisor starts, restarts and stops.
     Local(LocalSpec),

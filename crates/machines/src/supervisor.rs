@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::local::Life;
 use crate::outbox::Outbox;
+use crate::ports::Ports;
 use crate::record::{MachineSnapshot, Record};
 use crate::{Change, FixedSpec, LogLine, MachineEvent, MachineSpec};
 
@@ -48,18 +49,17 @@ impl Supervisor {
         let (count, alive) = watch::channel(specs.len());
         let count = Arc::new(count);
         let mut records = Vec::with_capacity(specs.len());
+        let ports = Ports::default();
         for spec in specs {
             let group = spec.group().map(ToOwned::to_owned);
             let record = Arc::new(Record::new(spec.id().clone(), group, outbox.clone()));
             records.push(Arc::clone(&record));
             let counted = Alive(Arc::clone(&count));
-            let (wished, lines, tasks_of_life) = (wished.clone(), lines.clone(), tasks.clone());
+            let (wished, lines, ports) = (wished.clone(), lines.clone(), ports.clone());
             tasks.spawn_uncancelled(async move {
                 match spec {
                     MachineSpec::Local(spec) => {
-                        Life::new(spec, Arc::clone(&record), lines, tasks_of_life)
-                            .run(wished)
-                            .await;
+                        Life::new(spec, Arc::clone(&record), ports, lines).run(wished).await;
                     }
                     MachineSpec::Fixed(spec) => stand(spec, &record, wished).await,
                 }
