@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 pub use owner::{Guarded, GuardedCommand, Notice, Output, StartError};
 pub use signal::StopSignal;
-pub use tree::{Member, descendants};
+pub use tree::{MARK, Member, descendants};
 pub use wire::Exit;
 
 /// The first argument by which a program is asked to be a guard.

@@ -6,7 +6,7 @@ use std::io;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// The variable by which the processes of a tree are known when their guard is gone.
-pub(super) const MARK: &str = "OUTLAST_GUARD";
+pub const MARK: &str = "OUTLAST_GUARD";
 
 /// A process at the moment it was looked at. Its pid may be another's later, so [`Member::signal`] looks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

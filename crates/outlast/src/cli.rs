@@ -1,0 +1,214 @@
+//! What can be said on the command line.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use outlast_config::{Accounting, AgentKind, Linger, parse_duration};
+
+/// Streams that outlast their connections: a gateway for long HTTP streams, and a desktop behind it.
+#[derive(Debug, Parser)]
+#[command(name = "outlast", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Starts the app of fly.toml as local machines and serves them through the gateway
+    Up(UpArgs),
+    /// Serves the desktop: chat and page. It is what a machine of ours runs
+    Serve(ServeArgs),
+    /// Checks fly.toml and outlast.toml
+    Check(CheckArgs),
+    /// Prints a fresh one-time link to the desktop
+    Link(LinkArgs),
+}
+
+/// What decides the plan. Each flag overrides its variable, the files and the default.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// The fly.toml to read; outlast.toml is looked for beside it [default: ./fly.toml, if it exists]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the first HTTP service listens [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A machine that already runs; nothing is started then. Repeatable
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) to: Vec<SocketAddr>,
+    /// What the first HTTP service counts: connections or requests
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) accounting: Option<Accounting>,
+    /// Its hard limit per machine; 0: none
+    #[arg(long, value_name = "N")]
+    pub(crate) hard_limit: Option<u32>,
+    /// Its soft limit per machine; 0: none
+    #[arg(long, value_name = "N")]
+    pub(crate) soft_limit: Option<u32>,
+    /// Machines per process group
+    #[arg(long, value_name = "N")]
+    pub(crate) machines: Option<NonZeroU32>,
+    /// Moves a service by its public port. Repeatable
+    #[arg(long = "port", value_name = "PUBLIC=LOCAL", value_parser = port_pair)]
+    pub(crate) ports: Vec<(u16, u16)>,
+    /// How long a drain waits for exchanges in progress, such as 30s
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) drain_grace: Option<Duration>,
+    /// How long an exchange waits for a place; 0s refuses at once
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) queue_timeout: Option<Duration>,
+    /// Whether an unused upstream connection keeps its place: hold or evict
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) linger: Option<Linger>,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+    /// The app to run instead of the desktop
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) app: Vec<String>,
+}
+
+/// What decides about the agent.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    /// Which agent answers: auto or scout
+    #[arg(long, value_name = "KIND")]
+    pub(crate) agent_kind: Option<AgentKind>,
+    /// Scout stretches a run to about this long
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) pace: Option<Duration>,
+}
+
+/// Where things are kept and who may see them.
+#[derive(Debug, Args)]
+pub(crate) struct AccessArgs {
+    /// The data folder [default: outlast in the XDG data folder]
+    #[arg(long, env = "OUTLAST_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Lets everybody in; on loopback addresses only
+    #[arg(long, env = "OUTLAST_NO_AUTH", value_parser = BoolishValueParser::new())]
+    pub(crate) no_auth: bool,
+    /// A further name by which we are reached. Repeatable
+    #[arg(long, env = "OUTLAST_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) allow_host: Vec<String>,
+}
+
+/// What is logged, on standard error.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// What is logged, such as info, debug or outlast::access=off,info
+    #[arg(long, env = "OUTLAST_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+    /// For people or for programs
+    #[arg(long, env = "OUTLAST_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// `human` on a terminal, else `json`
+    Auto,
+    /// One readable line each
+    Human,
+    /// One JSON object each
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    /// Where the admin listener is
+    #[arg(long, env = "OUTLAST_ADMIN", value_name = "ADDR:PORT", default_value = "127.0.0.1:8079")]
+    pub(crate) admin: SocketAddr,
+    /// Threads that serve [default: one per core]
+    #[arg(long, env = "OUTLAST_THREADS", value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The port to listen on
+    #[arg(long, env = "PORT", value_name = "PORT", default_value_t = 8081)]
+    pub(crate) port: u16,
+    /// The address to listen on
+    #[arg(long, env = "OUTLAST_BIND", value_name = "ADDR", default_value = "127.0.0.1")]
+    pub(crate) bind: std::net::IpAddr,
+    /// The directory that the agent works in [default: the current one]
+    #[arg(long, env = "OUTLAST_WORKSPACE", value_name = "DIR")]
+    pub(crate) workspace: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    /// Prints every value and where it comes from
+    #[arg(long)]
+    pub(crate) print: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkArgs {
+    /// The data folder [default: outlast in the XDG data folder]
+    #[arg(long, env = "OUTLAST_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where the desktop is reached
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+}
+
+fn port_pair(text: &str) -> Result<(u16, u16), String> {
+    let pair = text.split_once('=').and_then(|(public, local)| {
+        Some((public.parse::<u16>().ok()?, local.parse::<u16>().ok()?))
+    });
+    pair.ok_or_else(|| "two ports are needed, such as 3001=13001".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ports_come_in_pairs() {
+        assert_eq!(port_pair("3001=13001"), Ok((3001, 13001)));
+        for text in ["3001", "3001=", "=1", "a=b", "1=70000"] {
+            assert!(port_pair(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_flag_of_the_configuration_exists() {
+        let mut command = Cli::command();
+        let up = command.find_subcommand_mut("up").expect("it is there");
+        let known: Vec<_> =
+            up.get_arguments().filter_map(|arg| arg.get_long()).map(ToOwned::to_owned).collect();
+        let wanted = outlast_config::reference().iter().filter_map(|key| key.flag);
+        let further = outlast_config::variables().iter().filter_map(|variable| variable.flag);
+        for flag in wanted.chain(further).filter(|flag| *flag != "--") {
+            assert!(known.iter().any(|long| format!("--{long}") == flag), "{flag} is missing");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The data folder, and who may come in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, anyhow};
+use etcetera::BaseStrategy;
+use outlast_access::{Access, Gate, Hosts, Login};
+
+use crate::cli::AccessArgs;
+use crate::failure::Failure;
+
+/// The data folder: as told, else `outlast` in the XDG data folder.
+pub(crate) fn folder(told: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    if let Some(folder) = told {
+        return Ok(folder.clone());
+    }
+    let strategy = etcetera::choose_base_strategy()
+        .context("there is no home directory to keep data in")
+        .map_err(|error| Failure::config(error).hint("name a folder by --data"))?;
+    Ok(strategy.data_dir().join("outlast"))
+}
+
+/// Opens what is kept about access.
+pub(crate) fn open(told: Option<&PathBuf>) -> Result<Access, Failure> {
+    let folder = folder(told)?;
+    Access::open(&folder).map_err(|error| {
+        Failure::config(error).hint("repair it, or name another data folder by --data")
+    })
+}
+
+/// Who may come in at these addresses.
+pub(crate) struct Door {
+    pub(crate) gate: Gate,
+    /// None: everybody may.
+    pub(crate) access: Option<Access>,
+}
+
+/// Decides who may come in.
+pub(crate) fn door(args: &AccessArgs, listening: &[SocketAddr]) -> Result<Door, Failure> {
+    let mut names = args.allow_host.clone();
+    // Whoever listens on an address may be asked for by it.
+    names.extend(
+        listening
+            .iter()
+            .filter(|address| !address.ip().is_unspecified())
+            .map(|address| SocketAddr::new(address.ip(), 0).to_string())
+            .filter_map(|text| text.strip_suffix(":0").map(ToOwned::to_owned)),
+    );
+    let hosts = Hosts::new(&names);
+    if args.no_auth {
+        if let Some(open) = listening.iter().find(|address| !address.ip().is_loopback()) {
+            let error = anyhow!("--no-auth would let everybody in at {open}");
+            return Err(Failure::config(error)
+                .hint("leave --no-auth out, or listen on a loopback address only"));
+        }
+        return Ok(Door { gate: Gate::new(Login::Off, hosts), access: None });
+    }
+    let access = open(args.data.as_ref())?;
+    Ok(Door { gate: Gate::new(Login::Required(access.clone()), hosts), access: Some(access) })
+}

@@ -1,0 +1,259 @@
+//! Log lines on standard error: readable on a terminal, JSON elsewhere.
+//!
+//! They are written by a thread of their own, so that a terminal that is held or a pipe that nobody reads holds no
+//! stream. Lines that find no room are dropped and counted.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::io::{self, IsTerminal, Write as _};
+
+use outlast_runtime::clock;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::cli::{LogArgs, LogFormat};
+use crate::failure::Failure;
+
+/// At 300 bytes a line, 5 MB may wait.
+const LINES_WAITING_MAX: usize = 16_384;
+
+/// Writes what is still waiting when dropped, and tells how much was lost.
+pub(crate) struct Logging {
+    // Dropped by hand, so that nothing is written after its last words.
+    worker: Option<WorkerGuard>,
+    dropped: ErrorCounter,
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        drop(self.worker.take());
+        let dropped = self.dropped.dropped_lines();
+        if dropped > 0 {
+            let _told = writeln!(io::stderr(), "outlast: {dropped} log lines found no room");
+        }
+    }
+}
+
+/// Starts to log.
+pub(crate) fn start(args: &LogArgs) -> Result<Logging, Failure> {
+    let filter = EnvFilter::builder().parse(&args.log).map_err(|error| {
+        let error = anyhow::Error::from(error).context(format!("`{}` is no log filter", args.log));
+        Failure::config(error).hint("--log takes a level such as info, or target=level, by commas")
+    })?;
+    let is_terminal = io::stderr().is_terminal();
+    let (writer, worker) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_WAITING_MAX)
+        .thread_name("log")
+        .finish(io::stderr());
+    let dropped = writer.error_counter();
+    let is_human = match args.log_format {
+        LogFormat::Auto => is_terminal,
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    if is_human {
+        let coloured = is_terminal && std::env::var_os("NO_COLOR").is_none();
+        builder.with_ansi(coloured).event_format(Human).init();
+    } else {
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+    }
+    Ok(Logging { worker: Some(worker), dropped })
+}
+
+/// One line for a person: exchanges by their outcome, the proxy's remarks as Fly prints them, the rest as it comes.
+struct Human;
+
+impl<S, N> FormatEvent<S, N> for Human
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let paint = Paint(writer.has_ansi_escapes());
+        let line = match event.metadata().target() {
+            "outlast::access" => exchange(&fields, paint),
+            "outlast::proxy" => proxy(&fields, *event.metadata().level()),
+            _ => other(&fields, *event.metadata().level(), paint),
+        };
+        writeln!(writer, "{line}")
+    }
+}
+
+/// The fields of an event, as text.
+#[derive(Default)]
+struct Fields(BTreeMap<&'static str, String>);
+
+impl Fields {
+    fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    fn number(&self, name: &str) -> u64 {
+        self.get(name).parse().unwrap_or(0)
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), clean(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name(), clean(&format!("{value:?}")));
+    }
+}
+
+/// A client's path must not move the cursor or forge a line.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[derive(Clone, Copy)]
+struct Paint(bool);
+
+impl Paint {
+    fn with(self, code: &str, text: &str) -> String {
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn time() -> String {
+    format!("{:.0}", clock::wall_now())
+}
+
+fn exchange(fields: &Fields, paint: Paint) -> String {
+    let outcome = fields.get("outcome");
+    let colour = match outcome {
+        "completed" => "32",
+        "refused" | "client_gone" | "ended_by" => "33",
+        _ => "31",
+    };
+    let status = match fields.get("status") {
+        "0" => "---",
+        status => status,
+    };
+    let what = match (outcome, fields.get("detail")) {
+        (outcome, "") => outcome.to_owned(),
+        (outcome, detail) => format!("{outcome} ({detail})"),
+    };
+    let mut line = format!(
+        "{} {} {} {} {} {} after {}",
+        paint.with("2", &time()),
+        paint.with(colour, status),
+        fields.get("method"),
+        fields.get("path"),
+        paint.with(colour, &what),
+        bytes(fields.number("sent_bytes")),
+        milliseconds(fields.number("duration_ms")),
+    );
+    let queued = fields.number("queued_ms");
+    if queued > 0 {
+        write!(line, ", queued {}", milliseconds(queued)).expect("writing to a string succeeds");
+    }
+    let rest = format!("{} {}", fields.get("client"), fields.get("request_id"));
+    format!("{line} {}", paint.with("2", &rest))
+}
+
+fn proxy(fields: &Fields, level: Level) -> String {
+    let (machine, region) = (fields.get("machine"), fields.get("region"));
+    let level = match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        _ => "info",
+    };
+    format!("{} proxy[{machine}] {region} [{level}]{}", time(), fields.get("message"))
+}
+
+fn other(fields: &Fields, level: Level, paint: Paint) -> String {
+    let level = match level {
+        Level::ERROR => paint.with("1;31", "error"),
+        Level::WARN => paint.with("1;33", "warning"),
+        Level::INFO => paint.with("36", "info"),
+        _ => paint.with("2", "debug"),
+    };
+    let mut line = format!("{} {level}: {}", paint.with("2", &time()), fields.get("message"));
+    for (name, value) in fields.0.iter().filter(|(name, _)| **name != "message") {
+        write!(line, " {}", paint.with("2", &format!("{name}={value}")))
+            .expect("writing to a string succeeds");
+    }
+    line
+}
+
+/// A size for people, in decimal units.
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{}.{} kB", bytes / 1_000, bytes % 1_000 / 100),
+        1_000_000..1_000_000_000 => {
+            format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000)
+        }
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
+    }
+}
+
+/// A time for people.
+fn milliseconds(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_short() {
+        for (number, text) in
+            [(999, "999 B"), (1_250, "1.2 kB"), (25_990_000, "25.9 MB"), (1_100_000_000, "1.1 GB")]
+        {
+            assert_eq!(bytes(number), text);
+        }
+        for (number, text) in [(999, "999 ms"), (1_250, "1.2 s"), (61_000, "1 min 1 s")] {
+            assert_eq!(milliseconds(number), text);
+        }
+    }
+
+    #[test]
+    fn what_clients_send_stays_on_its_line() {
+        assert_eq!(clean("/a\r\n\x1b[2Jb"), "/a\u{fffd}\u{fffd}\u{fffd}[2Jb");
+    }
+
+    #[test]
+    fn a_refused_exchange_reads_as_one_line() {
+        let mut fields = Fields::default();
+        for (name, value) in [
+            ("outcome", "refused"),
+            ("detail", "queue_deadline"),
+            ("status", "503"),
+            ("method", "POST"),
+            ("path", "/api/chat"),
+            ("sent_bytes", "512"),
+            ("duration_ms", "2004"),
+            ("queued_ms", "0"),
+            ("client", "127.0.0.1:9"),
+            ("request_id", "01X-sjc"),
+        ] {
+            fields.0.insert(name, value.to_owned());
+        }
+        let line = exchange(&fields, Paint(false));
+        let end =
+            " 503 POST /api/chat refused (queue_deadline) 512 B after 2.0 s 127.0.0.1:9 01X-sjc";
+        assert!(line.ends_with(end), "{line}");
+    }
+}

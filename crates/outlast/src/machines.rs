@@ -1,0 +1,126 @@
+//! From the plan's groups to machines that can be started.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use outlast_config::{Agent, format_duration};
+use outlast_config::{Command, Group, KillSignal, Machines, Plan, Service, ServiceKind};
+use outlast_machines::{
+    GuardProgram, LocalSpec, MachineId, MachineSpec, Readiness, StopPolicy, StopSignal,
+    default_backoff, fixed,
+};
+
+use crate::cli::AccessArgs;
+use crate::failure::Failure;
+
+/// What every machine is told about us.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) data: &'a Path,
+    pub(crate) access: &'a AccessArgs,
+}
+
+/// Makes the machines of the plan.
+pub(crate) fn specs(plan: &Plan, around: &Surroundings<'_>) -> Result<Vec<MachineSpec>, Failure> {
+    let groups = match &plan.machines {
+        Machines::Fixed(addresses) => {
+            return Ok(fixed(plan.services[0].internal_port, addresses));
+        }
+        Machines::Local(groups) => groups,
+    };
+    let guard = GuardProgram::this()
+        .context("the operating system does not tell which program runs")
+        .map_err(Failure::failed)?;
+    let mut specs = Vec::new();
+    for group in groups {
+        for _ in 0..group.count.get() {
+            specs.push(MachineSpec::Local(local(plan, group, &guard, around)?));
+        }
+    }
+    Ok(specs)
+}
+
+fn local(
+    plan: &Plan,
+    group: &Group,
+    guard: &GuardProgram,
+    around: &Surroundings<'_>,
+) -> Result<LocalSpec, Failure> {
+    let serves =
+        |service: &&Service| service.groups.is_empty() || service.groups.contains(&group.name);
+    let mut ports = BTreeMap::new();
+    for service in plan.services.iter().filter(serves) {
+        let readiness = match service.kind {
+            ServiceKind::Http => Readiness::Awaited,
+            ServiceKind::Tcp => Readiness::NotAwaited,
+        };
+        let known = ports.entry(service.internal_port).or_insert(readiness);
+        if readiness == Readiness::Awaited {
+            *known = readiness;
+        }
+    }
+    let mut env = group.env.clone();
+    let command = match &group.command {
+        Command::Program(words) => words.clone(),
+        Command::Desktop => {
+            let own_port =
+                plan.services.iter().filter(serves).map(|service| service.internal_port).next();
+            if let Some(port) = own_port {
+                env.insert("PORT".to_owned(), port.to_string());
+            }
+            env.extend(desktop_env(&plan.agent, around));
+            vec![own_program()?, "serve".to_owned()]
+        }
+    };
+    Ok(LocalSpec {
+        id: MachineId::random(),
+        app: plan.app.clone(),
+        group: group.name.clone(),
+        region: plan.region.clone(),
+        command,
+        env,
+        ports,
+        stop: StopPolicy { signal: stop_signal(group.kill_signal), timeout: group.kill_timeout },
+        restart: default_backoff(),
+        cwd: None,
+        guard: guard.clone(),
+    })
+}
+
+/// What the desktop of a machine needs to agree with us.
+fn desktop_env(agent: &Agent, around: &Surroundings<'_>) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::from([
+        ("OUTLAST_DATA".to_owned(), around.data.display().to_string()),
+        ("OUTLAST_NO_AUTH".to_owned(), around.access.no_auth.to_string()),
+        ("OUTLAST_AGENT_KIND".to_owned(), agent.kind.name().to_owned()),
+        ("OUTLAST_AGENT_PACE".to_owned(), format_duration(agent.pace)),
+        ("OUTLAST_AGENT_RUNS_MAX".to_owned(), agent.runs_max.to_string()),
+    ]);
+    if !around.access.allow_host.is_empty() {
+        env.insert("OUTLAST_ALLOW_HOST".to_owned(), around.access.allow_host.join(","));
+    }
+    env
+}
+
+fn own_program() -> Result<String, Failure> {
+    let path = std::env::current_exe()
+        .context("the operating system does not tell which program runs")
+        .map_err(Failure::failed)?;
+    path.into_os_string().into_string().map_err(|path| {
+        Failure::config(anyhow::anyhow!("our own path {} is not UTF-8", path.display()))
+            .hint("move the program to a path that is")
+    })
+}
+
+fn stop_signal(signal: KillSignal) -> StopSignal {
+    match signal {
+        KillSignal::Hup => StopSignal::Hup,
+        KillSignal::Int => StopSignal::Int,
+        KillSignal::Quit => StopSignal::Quit,
+        KillSignal::Kill => StopSignal::Kill,
+        KillSignal::Usr1 => StopSignal::Usr1,
+        KillSignal::Usr2 => StopSignal::Usr2,
+        KillSignal::Term => StopSignal::Term,
+        KillSignal::Stop => StopSignal::Stop,
+    }
+}

@@ -1,0 +1,324 @@
+//! `outlast up`: the gateway and the machines behind it, from start to drain.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use outlast_access::{Gate, Visit};
+use outlast_config::{Flags, Machines, Plan};
+use outlast_dashboard::Dashboard;
+use outlast_gateway::{Admittance, Gateway, GatewayOptions, OwnRequest};
+use outlast_machines::{Change, LogLine, MachineEvent, MachineSpec, Supervisor};
+use outlast_observe::Observe;
+use outlast_runtime::{Phase, Phases, Tasks};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use crate::cli::UpArgs;
+use crate::data::{self, Door};
+use crate::failure::{EXIT_CONFIG, EXIT_FAILED, Failure};
+use crate::machines::{self, Surroundings};
+use crate::signals::Signals;
+use crate::sources::Read;
+use crate::{diagnostics, link, logging};
+
+/// Descriptors that are not connections: listeners, logs, machines.
+const DESCRIPTORS_OWN: u64 = 256;
+
+/// Serves until a signal comes, then drains.
+pub(crate) fn run(args: &UpArgs) -> Result<ExitCode, Failure> {
+    let read = Read::all(args.plan.config.as_ref())?;
+    let plan = match outlast_config::check(&read.with(Flags::from(&args.plan))) {
+        Ok(checked) => {
+            diagnostics::print(&checked.notes, &read);
+            checked.plan
+        }
+        Err(errors) => {
+            diagnostics::print(&errors, &read);
+            return Ok(ExitCode::from(EXIT_CONFIG));
+        }
+    };
+    let _logging = logging::start(&args.log)?;
+    raise_descriptor_limit();
+    // The exchanges have threads of their own; this one starts, watches and ends them.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start an event queue")
+        .map_err(Failure::failed)?;
+    let code = runtime.block_on(async {
+        let up = Up::start(args, plan).await?;
+        up.serve().await
+    })?;
+    Ok(code)
+}
+
+/// Everything that runs.
+struct Up {
+    gateway: Gateway,
+    supervisor: Supervisor,
+    events: mpsc::Receiver<MachineEvent>,
+    /// The process group of each machine that has one.
+    groups: HashMap<String, String>,
+    signals: Signals,
+    phases: Phases,
+    tasks: Tasks,
+    door: Door,
+    plan: Plan,
+    admin: SocketAddr,
+    lines: mpsc::Sender<LogLine>,
+    line_writer: std::thread::JoinHandle<io::Result<()>>,
+}
+
+impl Up {
+    async fn start(args: &UpArgs, plan: Plan) -> Result<Self, Failure> {
+        let signals =
+            Signals::new().context("cannot listen to signals").map_err(Failure::failed)?;
+        let mut listening: Vec<_> = plan.services.iter().map(|service| service.listen).collect();
+        listening.push(args.admin);
+        let door = data::door(&args.access, &listening)?;
+        let data = data::folder(args.access.data.as_ref())?;
+        let data = std::path::absolute(&data).map_err(Failure::failed)?;
+        let specs = machines::specs(&plan, &Surroundings { data: &data, access: &args.access })?;
+        let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
+        let threads = threads.map_or(1, NonZeroUsize::get);
+        let names: Vec<_> = plan.services.iter().map(|service| service.name.clone()).collect();
+        let observe = Observe::new(&plan.region, &names, threads);
+        let (phases, tasks) = (Phases::default(), Tasks::default());
+        let admin = bind_admin(args.admin).await?;
+        let options = GatewayOptions {
+            threads,
+            admittance: own_paths_check(door.gate.clone()),
+            phases: phases.clone(),
+        };
+        let gateway = Gateway::start(plan.clone(), &observe, options).map_err(bind_failure)?;
+        tasks.spawn(gateway.watch_ledger());
+        let admin_address = admin.local_addr().map_err(Failure::failed)?;
+        serve_admin(admin, observe, &phases, door.gate.clone(), &tasks);
+        let groups = specs.iter().filter_map(named_group).collect();
+        let (lines, line_writer) = outlast_machines::write_lines(io::stdout())
+            .context("cannot start a thread")
+            .map_err(Failure::failed)?;
+        let (supervisor, events) = Supervisor::start(specs, &lines, &tasks);
+        let admin = admin_address;
+        Ok(Self {
+            gateway,
+            supervisor,
+            events,
+            groups,
+            signals,
+            phases,
+            tasks,
+            door,
+            plan,
+            admin,
+            lines,
+            line_writer,
+        })
+    }
+
+    async fn serve(mut self) -> Result<ExitCode, Failure> {
+        tracing::info!(
+            app = self.plan.app,
+            listen = ?self.gateway.addresses(),
+            admin = %self.admin,
+            machines = self.groups.len(),
+            "the gateway listens"
+        );
+        let signal = loop {
+            tokio::select! {
+                Some(event) = self.events.recv() => self.follow(event),
+                signal = self.signals.next() => break signal,
+            }
+        };
+        self.drain(signal).await
+    }
+
+    /// Lets the gateway know what became of a machine.
+    fn follow(&self, event: MachineEvent) {
+        let machine = event.machine.as_str();
+        match event.change {
+            Change::Ready { addrs } => {
+                let group = self.groups.get(machine).map_or("", String::as_str);
+                self.gateway.machine_ready(machine, group, &addrs);
+                tracing::debug!(machine, ?addrs, "the machine is ready");
+                if self.phases.current() == Phase::Starting {
+                    self.phases.enter(Phase::Serving);
+                    self.greet();
+                }
+            }
+            Change::Starting => {}
+            Change::Exited(report) => {
+                self.gateway.machine_lost(machine);
+                tracing::warn!(machine, ?report, "the machine ended");
+            }
+            Change::StartFailed(reason) => {
+                self.gateway.machine_lost(machine);
+                tracing::error!(machine, reason, "the machine does not start");
+            }
+            Change::Stopped => self.gateway.machine_lost(machine),
+        }
+    }
+
+    /// Says where everything is, once something is there.
+    fn greet(&self) {
+        let bold = if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+        let url = format!("http://{}", reachable(self.gateway.addresses()[0]));
+        let is_desktop = match &self.plan.machines {
+            Machines::Local(groups) => {
+                groups.iter().any(|group| group.command == outlast_config::Command::Desktop)
+            }
+            Machines::Fixed(_) => false,
+        };
+        match &self.door.access {
+            Some(access) if is_desktop => {
+                let link = link::login(access, &url);
+                println!("\nOpen {}{link}{}\n", bold.0, bold.1);
+                println!("  The link works once, within an hour; `outlast link` prints another.");
+            }
+            _ => println!("\nServing {}{url}{}\n", bold.0, bold.1),
+        }
+        let admin = reachable(self.admin);
+        match &self.door.access {
+            Some(access) => println!(
+                "  Programs send the bearer token of {}.\n  Pool and metrics: http://{admin}/api/pool and http://{admin}/metrics\n",
+                access.token_path().display()
+            ),
+            None => println!(
+                "  Everybody on this host may come in (--no-auth).\n  Pool and metrics: http://{admin}/api/pool and http://{admin}/metrics\n"
+            ),
+        }
+    }
+
+    /// Lets exchanges finish, ends the machines, and says who was late.
+    async fn drain(mut self, signal: &str) -> Result<ExitCode, Failure> {
+        self.phases.enter(Phase::Draining);
+        tracing::info!(signal, grace = ?self.plan.drain_grace, "drains: a second signal ends it at once");
+        let report = {
+            let drained = self.gateway.drain();
+            tokio::pin!(drained);
+            loop {
+                tokio::select! {
+                    report = &mut drained => break Some(report),
+                    Some(event) = self.events.recv() => tracing::debug!(?event, "while draining"),
+                    signal = self.signals.next() => {
+                        tracing::warn!(signal, "the drain is cut short");
+                        break None;
+                    }
+                }
+            }
+        };
+        let late = report.as_ref().map_or(0, |report| report.late.len());
+        for exchange in report.iter().flat_map(|report| &report.late) {
+            tracing::warn!(
+                request_id = exchange.id,
+                client = exchange.client,
+                method = exchange.method,
+                path = exchange.path,
+                age_ms = exchange.age_ms,
+                "cut by the drain"
+            );
+        }
+        // Cut what is late first, so that it is told as that and not as a machine's failure.
+        self.gateway.stop();
+        self.supervisor.stop().await;
+        self.phases.enter(Phase::Stopped);
+        drop(self.lines);
+        self.tasks.cancel();
+        self.tasks.join().await;
+        drop(self.supervisor);
+        self.line_writer
+            .join()
+            .expect("the writer does not panic")
+            .context("cannot write the machines' log")
+            .map_err(Failure::failed)?;
+        tracing::info!(late, "ended");
+        Ok(if report.is_some_and(|report| report.late.is_empty()) {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(EXIT_FAILED)
+        })
+    }
+}
+
+/// An address by which a program on this host reaches a listener.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn named_group(spec: &MachineSpec) -> Option<(String, String)> {
+    Some((spec.id().as_str().to_owned(), spec.group()?.to_owned()))
+}
+
+fn own_paths_check(gate: Gate) -> outlast_gateway::AdmittanceCheck {
+    Box::new(move |request: &OwnRequest<'_>| {
+        let visit = Visit {
+            method: request.method,
+            host: request.host,
+            origin: request.credentials.origin.as_deref(),
+            sec_fetch_site: None,
+            cookie: request.credentials.cookie.as_deref(),
+            authorization: request.credentials.authorization.as_deref(),
+        };
+        match gate.admit(&visit) {
+            Ok(()) => Admittance::Granted,
+            Err(denial) => Admittance::Denied { status: denial.status, detail: denial.detail },
+        }
+    })
+}
+
+fn serve_admin(
+    listener: TcpListener,
+    observe: Arc<Observe>,
+    phases: &Phases,
+    gate: Gate,
+    tasks: &Tasks,
+) {
+    let dashboard = Dashboard { observe, phases: phases.clone(), gate };
+    tasks.spawn(async move {
+        if let Err(error) = dashboard.serve(listener).await {
+            tracing::error!(%error, "the admin listener failed");
+        }
+    });
+}
+
+async fn bind_admin(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for the admin listener"))
+        .map_err(|error| {
+            Failure::failed(error).hint("another program has the port? choose one by --admin")
+        })
+}
+
+fn bind_failure(error: outlast_gateway::BindError) -> Failure {
+    let hint = match &error {
+        outlast_gateway::BindError::Listen { .. } => {
+            "another program has the port? move the first HTTP service by --listen, others by --port"
+        }
+        _ => "the operating system is out of threads or descriptors",
+    };
+    Failure::failed(error).hint(hint)
+}
+
+/// A held stream takes two descriptors, and the usual soft limit is 1,024.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+    let streams =
+        getrlimit(Resource::Nofile).current.map(|files| files.saturating_sub(DESCRIPTORS_OWN) / 2);
+    tracing::debug!(?streams, "so many streams have descriptors");
+}

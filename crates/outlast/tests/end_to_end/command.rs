@@ -1,0 +1,176 @@
+//! The command line: what it starts, and what it says when it cannot.
+
+use crate::support::{INCIDENT, Outlast, get, request};
+use outlast_testkit::ScriptedMachine;
+use serde_json::Value;
+
+/// Runs a command to its end: exit code, standard output, standard error.
+async fn run(files: &[(&str, &str)], args: &[&str]) -> (i32, String, String) {
+    let folder = Outlast::folder(files);
+    let output = Outlast::command(folder.path(), args).output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn a_mistake_is_shown_where_it_is_with_what_to_do() {
+    let outlast = "[queue]\ntimout = \"30s\"\n";
+    let (code, stdout, stderr) = run(&[("outlast.toml", outlast)], &["up"]).await;
+    assert_eq!((code, &*stdout), (2, ""));
+    let wanted = "\
+error: unknown key `queue.timout`
+ --> outlast.toml:2:1
+  |
+2 | timout = \"30s\"
+  | ^^^^^^
+  |";
+    assert!(stderr.starts_with(wanted), "{stderr}");
+    assert!(stderr.contains("hint: ") && stderr.contains("`timeout`"), "{stderr}");
+}
+
+#[tokio::test]
+async fn check_prints_every_value_with_its_origin() {
+    let args = ["check", "--print", "--hard-limit", "50"];
+    let (code, stdout, stderr) = run(&[("fly.toml", INCIDENT)], &args).await;
+    assert_eq!(code, 0, "{stderr}");
+    let line = |key: &str| {
+        let line = stdout.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(line("service.http.hard_limit"), "service.http.hard_limit 50 --hard-limit");
+    assert_eq!(line("queue.timeout"), "queue.timeout \"30s\" default");
+    let soft = line("service.http.soft_limit");
+    assert!(soft.starts_with("service.http.soft_limit 20 fly.toml:"), "{soft}");
+}
+
+#[tokio::test]
+async fn what_cannot_start_says_why_and_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (args, code, what) in [
+        (vec!["up", "--no-auth", "--listen", "0.0.0.0:18080"], 2, "loopback"),
+        (vec!["up", "--config", "nowhere.toml"], 2, "there is no nowhere.toml"),
+        (vec!["up", "--admin", "127.0.0.1:0", "--listen", &address], 1, "--listen"),
+        (vec!["up", "--admin", &address, "--listen", "127.0.0.1:0"], 1, "--admin"),
+        (vec!["up", "--log", "a=b=c"], 2, "log filter"),
+        (vec!["serve", "--workspace", "nowhere"], 2, "--workspace"),
+        (vec!["up", "--hard-limt", "3"], 2, "--hard-limit"),
+    ] {
+        let (got, stdout, stderr) = run(&[], &args).await;
+        assert_eq!(got, code, "{args:?}: {stderr}");
+        assert!(stderr.contains(what), "{args:?}: {stderr}");
+        assert_eq!(stdout, "", "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Outlast::folder(&[]);
+    let link = Outlast::command(folder.path(), &["link"]).output().await.unwrap();
+    assert!(link.status.success());
+    let secret = folder.path().join("data/access/secret");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let link = Outlast::command(folder.path(), &["link"]).output().await.unwrap();
+    assert_eq!(link.status.code(), Some(2));
+    let stderr = String::from_utf8(link.stderr).unwrap();
+    assert!(stderr.contains("secret"), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_users_own_command_is_the_app() {
+    let program = env!("CARGO_BIN_EXE_outlast");
+    let outlast = Outlast::up(&[], &["--no-auth", "--", program, "serve", "--no-auth"]).await;
+    let (status, health) = get(outlast.gateway, "/api/health", &[]).await;
+    assert_eq!(status, 200);
+    let health: Value = serde_json::from_str(&health).unwrap();
+    assert_eq!(health["status"], "ok");
+    outlast.stdout_line("Serving http://").await;
+}
+
+#[tokio::test]
+async fn a_command_that_does_not_exist_is_named_and_tried_again() {
+    let outlast =
+        Outlast::starting(&[], &["--no-auth", "--queue-timeout", "100ms", "--", "no-such-app"])
+            .await;
+    let failed = outlast.logged("the machine does not start").await;
+    assert!(failed["reason"].as_str().unwrap().contains("no-such-app"), "{failed}");
+    let mut refused = request(outlast.gateway, "GET", "/", &[], "").await.unwrap();
+    assert_eq!(refused.status, 503);
+    let status = refused.field("proxy-status").unwrap();
+    assert!(status.contains("destination_unavailable"), "{status}");
+    refused.body().await.unwrap();
+    assert_eq!(get(outlast.admin, "/readyz", &[]).await.0, 503);
+    assert_eq!(get(outlast.admin, "/livez", &[]).await.0, 200);
+}
+
+#[tokio::test]
+async fn the_gateway_alone_stands_before_what_already_runs() {
+    let machine = ScriptedMachine::start().await;
+    let to = machine.address().to_string();
+    let outlast = Outlast::up(&[], &["--to", &to, "--no-auth"]).await;
+    let gateway = outlast.gateway;
+    let tasks = outlast_runtime::Tasks::default();
+    let (tx, mut answered) = tokio::sync::mpsc::channel(1);
+    tasks.spawn(async move { tx.send(get(gateway, "/a?b=c", &[]).await).await.unwrap() });
+    let mut upstream = machine.accept().await;
+    let head = upstream.read_head().await;
+    assert!(head.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("\r\nFly-Client-IP: 127.0.0.1\r\n"), "{head}");
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await;
+    assert_eq!(answered.recv().await.unwrap(), (200, "hi".to_owned()));
+}
+
+#[tokio::test]
+async fn the_path_of_a_chunk_costs_three_system_calls() {
+    const CHUNKS: usize = 200;
+    let machine = ScriptedMachine::start().await;
+    let to = machine.address().to_string();
+    let outlast = Outlast::up(&[], &["--to", &to, "--no-auth", "--threads", "1"]).await;
+    let mut client = outlast_testkit::Wire::connect(outlast.gateway).await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut upstream = machine.accept().await;
+    upstream.read_head().await;
+    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    client.read_head().await;
+
+    let trace = outlast.folder.path().join("trace");
+    let thread = worker_thread(outlast.pid());
+    let mut strace = tokio::process::Command::new("strace");
+    strace.arg("-o").arg(&trace).args(["-p", &thread.to_string()]);
+    let mut strace =
+        strace.stderr(std::process::Stdio::piped()).spawn().expect("strace is installed");
+    let mut stderr = tokio::io::BufReader::new(strace.stderr.take().unwrap());
+    let mut attached = String::new();
+    tokio::io::AsyncBufReadExt::read_line(&mut stderr, &mut attached).await.unwrap();
+    assert!(attached.contains("attached"), "{attached}");
+    for number in 0..CHUNKS {
+        let text = format!("chunk {number}");
+        upstream.send_chunk(&text).await;
+        assert_eq!(client.read_chunk().await, text);
+    }
+    let id = rustix::process::Pid::from_raw(strace.id().unwrap().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    strace.wait().await.unwrap();
+    let trace = std::fs::read_to_string(trace).unwrap();
+    let calls: Vec<_> = trace.lines().filter(|line| line.contains('(')).collect();
+    let count = |name: &str| calls.iter().filter(|line| line.starts_with(name)).count();
+    // A handful for attaching in the middle of a wait.
+    let exactly = CHUNKS..CHUNKS + 4;
+    let reads = count("recvfrom(") + count("read(");
+    let writes = count("sendto(") + count("writev(") + count("write(");
+    assert!(exactly.contains(&reads), "{reads} reads");
+    assert!(exactly.contains(&writes), "{writes} writes");
+    assert!(calls.len() <= 3 * CHUNKS + 12, "{} calls for {CHUNKS} chunks", calls.len());
+}
+
+/// The thread that carries the exchanges.
+fn worker_thread(pid: u32) -> u32 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let ids = tasks.map(|task| task.unwrap().file_name().into_string().unwrap());
+    let is_worker = |id: &String| {
+        std::fs::read_to_string(format!("/proc/{pid}/task/{id}/comm")).unwrap().trim()
+            == "gateway-0"
+    };
+    ids.filter(is_worker).map(|id| id.parse().unwrap()).next().expect("the worker runs")
+}

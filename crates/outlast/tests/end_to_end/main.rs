@@ -1,0 +1,8 @@
+//! The whole program: real processes, real sockets, and what a user sees.
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
+
+mod command;
+mod deaths;
+mod door;
+mod incident;
+mod support;

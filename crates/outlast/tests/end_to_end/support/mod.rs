@@ -1,0 +1,10 @@
+//! The real program, started as a user would, and clients that remember what they saw.
+
+mod chat;
+mod process;
+
+pub(crate) use chat::{Chat, get, request};
+pub(crate) use process::{Outlast, free_port, signal};
+
+/// The limits of the incident.
+pub(crate) const INCIDENT: &str = include_str!("../../../../../examples/incident/fly.toml");

@@ -1,0 +1,228 @@
+//! `outlast` as a process.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use outlast_runtime::Tasks;
+use outlast_runtime::clock::timeout;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+
+use super::get;
+
+/// No step of a test takes so long unless something is wrong.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A port that nobody uses at this moment.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// Lines of a process, as they come.
+#[derive(Default)]
+struct Lines {
+    seen: Mutex<Vec<String>>,
+    more: Notify,
+}
+
+/// A running `outlast`, in a folder of its own with data of its own.
+pub(crate) struct Outlast {
+    pub(crate) folder: TempDir,
+    pub(crate) gateway: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    child: Child,
+    stdout: Arc<Lines>,
+    stderr: Arc<Lines>,
+    readers: Tasks,
+}
+
+impl Outlast {
+    /// A folder with these files, and the program's path and environment.
+    pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OUTLAST_")) {
+            command.env_remove(name);
+        }
+        command.args(args).current_dir(folder).env("OUTLAST_DATA", folder.join("data"));
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    /// Starts `outlast up` with these files and flags, and waits until a machine takes traffic.
+    pub(crate) async fn up(files: &[(&str, &str)], args: &[&str]) -> Self {
+        let mut outlast = Self::starting(files, args).await;
+        outlast.ready().await;
+        outlast
+    }
+
+    /// Starts `outlast up` and waits until it listens.
+    pub(crate) async fn starting(files: &[(&str, &str)], args: &[&str]) -> Self {
+        let folder = Self::folder(files);
+        let mut all = vec!["up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let at = args.iter().position(|arg| *arg == "--").unwrap_or(args.len());
+        all.extend(["--log-format", "json"]);
+        all.extend(&args[..at]);
+        all.extend(&args[at..]);
+        let mut command = Self::command(folder.path(), &all);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let readers = Tasks::default();
+        let stdout = collect(child.stdout.take().unwrap(), &readers);
+        let stderr = collect(child.stderr.take().unwrap(), &readers);
+        let nowhere = "127.0.0.1:0".parse().unwrap();
+        let mut outlast =
+            Self { folder, gateway: nowhere, admin: nowhere, child, stdout, stderr, readers };
+        let line = outlast.logged("the gateway listens").await;
+        let listen = line["listen"].as_str().unwrap().trim_matches(['[', ']']);
+        outlast.gateway = listen.split(", ").next().unwrap().parse().unwrap();
+        outlast.admin = line["admin"].as_str().unwrap().parse().unwrap();
+        outlast
+    }
+
+    /// Waits until a machine takes traffic.
+    pub(crate) async fn ready(&mut self) {
+        self.stdout_line("Pool and metrics").await;
+    }
+
+    /// Waits for a line on standard output that contains `text`.
+    pub(crate) async fn stdout_line(&self, text: &str) -> String {
+        find(&self.stdout, text, |line| line.contains(text).then(|| line.to_owned())).await
+    }
+
+    /// Waits for a log event with this message.
+    pub(crate) async fn logged(&self, message: &str) -> Value {
+        find(&self.stderr, message, |line| {
+            let event: Value = serde_json::from_str(line).ok()?;
+            (event["message"] == message).then_some(event)
+        })
+        .await
+    }
+
+    /// Waits until the access log has so many exchanges of a path, and returns them.
+    pub(crate) async fn exchanges(&self, path: &str, count: usize) -> Vec<Value> {
+        let what = format!("{count} exchanges of {path}");
+        let wait = async {
+            loop {
+                let more = self.stderr.more.notified();
+                let found = self.access_log(path);
+                if found.len() >= count {
+                    return found;
+                }
+                more.await;
+            }
+        };
+        timeout(STEP_TIMEOUT, wait).await.unwrap_or_else(|_| panic!("not in time: {what}"))
+    }
+
+    fn access_log(&self, path: &str) -> Vec<Value> {
+        let seen = self.stderr.seen.lock().unwrap();
+        let events = seen.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events
+            .filter(|event| event["target"] == "outlast::access" && event["path"] == path)
+            .collect()
+    }
+
+    /// Everything logged so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.stderr.seen.lock().unwrap().clone()
+    }
+
+    /// The metrics, by name and labels.
+    pub(crate) async fn metrics(&self) -> BTreeMap<String, f64> {
+        let (status, body) = get(self.admin, "/metrics", &[]).await;
+        assert_eq!(status, 200, "{body}");
+        let lines = body.lines().filter(|line| !line.starts_with('#'));
+        let pairs = lines.map(|line| line.rsplit_once(' ').unwrap());
+        pairs.map(|(name, value)| (name.to_owned(), value.parse().unwrap())).collect()
+    }
+
+    /// The pool's first service.
+    pub(crate) async fn service(&self) -> Value {
+        let (status, body) = get(self.admin, "/api/pool", &[]).await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Value>(&body).unwrap()["services"][0].clone()
+    }
+
+    /// Waits until the pool's first service looks as wanted.
+    pub(crate) async fn service_where(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let wait = async {
+            loop {
+                let service = self.service().await;
+                if wanted(&service) {
+                    return service;
+                }
+                // The pool has no event to wait for from outside.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        match timeout(STEP_TIMEOUT, wait).await {
+            Ok(service) => service,
+            Err(_) => panic!("not in time: {what}; {:#}", self.service().await),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    pub(crate) fn signal(&self, number: Signal) {
+        signal(self.pid(), number);
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let ended = timeout(STEP_TIMEOUT, self.child.wait()).await.expect("it ends in time");
+        self.readers.join().await;
+        ended.unwrap()
+    }
+}
+
+fn collect(output: impl AsyncRead + Send + Unpin + 'static, tasks: &Tasks) -> Arc<Lines> {
+    let lines = Arc::new(Lines::default());
+    let to = Arc::clone(&lines);
+    tasks.spawn_uncancelled(async move {
+        let mut output = BufReader::new(output).lines();
+        while let Ok(Some(line)) = output.next_line().await {
+            to.seen.lock().unwrap().push(line);
+            to.more.notify_waiters();
+        }
+    });
+    lines
+}
+
+async fn find<T>(lines: &Lines, what: &str, wanted: impl Fn(&str) -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            let more = lines.more.notified();
+            let found = lines.seen.lock().unwrap().iter().find_map(|line| wanted(line));
+            if let Some(found) = found {
+                return found;
+            }
+            more.await;
+        }
+    };
+    match timeout(STEP_TIMEOUT, wait).await {
+        Ok(found) => found,
+        Err(_) => panic!("no line with {what:?} in\n{}", lines.seen.lock().unwrap().join("\n")),
+    }
+}
