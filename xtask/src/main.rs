@@ -1,2 +1,52 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands: `cargo xtask run | test | dev | tidy | conformance`.
+
+mod conformance;
+mod dev;
+mod packages;
+mod run;
+mod step;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Builds Outlast and starts it with the incident's own fly.toml
+    Run(run::Args),
+    /// Installs what the tests need and runs all of them; what CI runs
+    Test(test::Args),
+    /// As run, restarted whenever a source file changes and the build succeeds
+    Dev(run::Args),
+    /// Checks what the compiler cannot: arrows between crates, lengths, bans, dead files, links, licences
+    Tidy,
+    /// Decodes every fly.toml of a folder
+    Conformance(conformance::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Dev(args) => dev::run(&args),
+        Command::Tidy => tidy::run(),
+        Command::Conformance(args) => conformance::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

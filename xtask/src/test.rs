@@ -1,0 +1,75 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use anyhow::{Result, bail};
+
+use crate::step::{self, cargo, is_installed};
+use crate::{packages, tidy};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only this step; repeatable
+    #[arg(long, value_name = "STEP", value_parser = NAMES)]
+    only: Vec<String>,
+}
+
+const NAMES: [&str; 8] = ["install", "fmt", "clippy", "tidy", "build", "tests", "benches", "docs"];
+
+/// Runs the steps in order, the quick ones first.
+fn run_step(name: &str) -> Result<()> {
+    match name {
+        "install" => packages::install(packages::TESTS),
+        "fmt" => step::run(cargo(&["fmt", "--all", "--check"])),
+        "clippy" => step::run(cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ])),
+        "tidy" => tidy::run(),
+        "build" => {
+            step::run(cargo(&["build", "--workspace", "--all-targets", "--locked", "--quiet"]))
+        }
+        "tests" => tests(),
+        // As tests: every benchmark runs once.
+        "benches" => step::run(cargo(&[
+            "bench",
+            "--package",
+            "outlast-admission",
+            "--locked",
+            "--profile",
+            "dev",
+            "--",
+            "--test",
+        ])),
+        "docs" => {
+            let mut docs = cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
+            docs.env("RUSTDOCFLAGS", "-D warnings");
+            step::run(docs)
+        }
+        other => bail!("there is no step {other}"),
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    for name in NAMES {
+        if args.only.is_empty() || args.only.iter().any(|only| only == name) {
+            run_step(name)?;
+        }
+    }
+    eprintln!("\nAll is well.");
+    Ok(())
+}
+
+/// With nextest where it is installed, which runs tests of all crates side by side; else crate by crate.
+fn tests() -> Result<()> {
+    if is_installed("cargo-nextest") {
+        step::run(cargo(&["nextest", "run", "--workspace", "--locked"]))?;
+    } else {
+        step::run(cargo(&["test", "--workspace", "--locked", "--quiet", "--all-targets"]))?;
+    }
+    step::run(cargo(&["test", "--workspace", "--locked", "--quiet", "--doc"]))
+}
