@@ -1,5 +1,6 @@
-//! The project's own commands: `cargo xtask run | test | dev | tidy | conformance`.
+//! The project's own commands: `cargo xtask run | test | dev | tidy | bench | conformance`.
 
+mod bench;
 mod conformance;
 mod dev;
 mod packages;
@@ -30,6 +31,8 @@ enum Command {
     Dev(run::Args),
     /// Checks what the compiler cannot: arrows between crates, lengths, bans, dead files, links, licences
     Tidy,
+    /// Measures cost beside HAProxy
+    Bench(bench::Args),
     /// Decodes every fly.toml of a folder
     Conformance(conformance::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Dev(args) => dev::run(&args),
         Command::Tidy => tidy::run(),
+        Command::Bench(args) => bench::run(&args),
         Command::Conformance(args) => conformance::run(&args),
     };
     match done {

@@ -18,6 +18,12 @@ pub(crate) const TESTS: &[Needed] = &[
     Needed { program: "ps", package: "procps" },
 ];
 
+/// For `cargo xtask bench`.
+pub(crate) const BENCH: &[Needed] = &[
+    Needed { program: "haproxy", package: "haproxy" },
+    Needed { program: "taskset", package: "util-linux" },
+];
+
 /// Installs what is missing, or says what is.
 pub(crate) fn install(needed: &[Needed]) -> Result<()> {
     let is_missing =

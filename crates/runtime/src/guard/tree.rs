@@ -8,7 +8,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 /// The variable by which the processes of a tree are known when their guard is gone.
 pub const MARK: &str = "OUTLAST_GUARD";
 
-/// A process at the moment it was looked at. Its pid may be another's later, so [`Member::signal`] looks again.
+/// A process at the moment it was looked at. Its pid may be another's later, so a signal is sent only after another look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Member {
     /// Its process id.
