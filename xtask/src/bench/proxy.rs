@@ -123,7 +123,7 @@ fn haproxy(
     let mut file = fs::File::create(&config)?;
     write!(
         file,
-        "global\n    nbthread 1\n    maxconn 20000\n\
+        "global\n    nbthread 1\n    maxconn 9400\n\
          defaults\n    mode http\n    option http-no-delay\n    option abortonclose\n\
          \x20   timeout connect 5s\n    timeout client 1h\n    timeout server 1h\n\
          frontend front\n    bind {address}\n    default_backend back\n\
