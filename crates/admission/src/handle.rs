@@ -161,6 +161,26 @@ impl Admission {
         }
     }
 
+    /// A place at this machine and no other, for an exchange that another machine sends there. It does not wait.
+    ///
+    /// # Errors
+    /// The machine takes no traffic, is at its hard limit, or the process drains.
+    pub fn attempt_at(&self, machine: MachineKey, class: Class) -> Result<Permit, Refusal> {
+        let mut inner = self.0.lock();
+        if inner.gate == Gate::Closed {
+            return Err(Refusal::Draining);
+        }
+        let admitted = inner.state.admit_at(machine, class);
+        let is_ready =
+            inner.state.usage().iter().any(|usage| usage.machine == machine && usage.is_ready);
+        drop(inner);
+        match admitted {
+            Some((lease, machine)) => Ok(Permit::new(&self.0, lease, machine)),
+            None if is_ready => Err(Refusal::Limit),
+            None => Err(Refusal::NoneHealthy { waited: Duration::ZERO }),
+        }
+    }
+
     /// The machine takes traffic: those who wait may go there.
     pub fn machine_ready(&self, machine: MachineKey) {
         self.0.change(|inner| inner.state.machine_ready(machine));

@@ -198,6 +198,25 @@ impl State {
         Verdict::Queued { ticket, evict }
     }
 
+    /// An exchange wants to go on at this machine and no other. It does not wait, and overtakes nobody: while somebody
+    /// waits, no machine has an ordinary place free.
+    pub fn admit_at(&mut self, key: MachineKey, class: Class) -> Option<(LeaseId, MachineKey)> {
+        let slots = self.settings.reserve_slots;
+        let machine =
+            self.machines.iter().find(|machine| machine.key == key && machine.is_ready)?;
+        let hold = if class == Class::Control && machine.reserve < slots {
+            Hold::Reserve
+        } else if self.level(machine) != Level::AtHard {
+            Hold::Busy
+        } else {
+            return None;
+        };
+        match self.take(key, hold) {
+            Verdict::Admitted { lease, machine } => Some((lease, machine)),
+            _ => unreachable!("a machine with a place was chosen"),
+        }
+    }
+
     /// The next exchange that waits gets a place, if there is one. To be called until None after every change.
     pub fn grant(&mut self) -> Option<(Ticket, LeaseId, MachineKey)> {
         if self.queue.len() == 0 {

@@ -18,6 +18,7 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 enum Step {
     Admit { client: u8, class: Class },
+    AdmitAt { machine: u32, class: Class },
     Release(usize),
     Linger(usize),
     Cancel(usize),
@@ -47,8 +48,10 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 fn step() -> impl Strategy<Value = Step> {
     let class = prop_oneof![4 => Just(Class::Ordinary), 1 => Just(Class::Control)];
+    let at_class = class.clone();
     prop_oneof![
         8 => (0u8..4, class).prop_map(|(client, class)| Step::Admit { client, class }),
+        2 => (0u32..3, at_class).prop_map(|(machine, class)| Step::AdmitAt { machine, class }),
         5 => any::<usize>().prop_map(Step::Release),
         3 => any::<usize>().prop_map(Step::Linger),
         2 => any::<usize>().prop_map(Step::Cancel),
@@ -90,6 +93,12 @@ impl World {
                     Verdict::QueueFull => {
                         assert!(self.waiting.len() >= state.settings().queue_depth_max);
                     }
+                }
+            }
+            Step::AdmitAt { machine, class } => {
+                if let Some((lease, at)) = state.admit_at(MachineKey(machine), class) {
+                    assert_eq!(at, MachineKey(machine), "at this machine and no other");
+                    self.admitted(lease, at);
                 }
             }
             Step::Release(index) => {
@@ -218,6 +227,9 @@ impl Crowd {
                 let admission = self.admission.clone();
                 let client = IpAddr::from([127, 0, 0, client]);
                 self.waiting.push(Box::pin(async move { admission.admit(client, class).await }));
+            }
+            Step::AdmitAt { machine, class } => {
+                self.permits.extend(self.admission.attempt_at(MachineKey(machine), class));
             }
             Step::Release(index) if !self.permits.is_empty() => {
                 drop(self.permits.swap_remove(index % self.permits.len()));

@@ -158,3 +158,20 @@ async fn rule_2_an_evictable_one_is_asked_to_close_and_its_place_passes_on() {
         assert_eq!(admission.ledger().permits, 0);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_place_at_a_certain_machine_is_had_at_once_or_not_at_all() {
+    let admission = admission(settings(0, 1), 2);
+    let permit = admission.attempt_at(MachineKey(1), Class::Ordinary).expect("a place");
+    assert_eq!((permit.machine(), gauges(&admission)), (MachineKey(1), vec![0, 1]));
+    let full = admission.attempt_at(MachineKey(1), Class::Ordinary).err();
+    assert_eq!(full, Some(Refusal::Limit), "the other machine has a place, and does not count");
+    let control = admission.attempt_at(MachineKey(1), Class::Control).expect("of the reserve");
+    let unknown = admission.attempt_at(MachineKey(7), Class::Ordinary).err();
+    assert_eq!(unknown, Some(Refusal::NoneHealthy { waited: Duration::ZERO }));
+    admission.drain();
+    let late = admission.attempt_at(MachineKey(0), Class::Control).err();
+    assert_eq!(late, Some(Refusal::Draining));
+    drop((permit, control));
+    assert_eq!(admission.ledger().permits, 0);
+}

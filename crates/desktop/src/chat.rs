@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -95,7 +95,14 @@ pub(crate) async fn abort(
             Json(Aborted { success: true, message: "Request aborted".to_owned() }).into_response()
         }
         Abort::NotFound => {
-            json_error(StatusCode::NOT_FOUND, "Request not found or already completed")
+            let text = "Request not found or already completed";
+            let mut response = json_error(StatusCode::NOT_FOUND, text);
+            // Another machine may have it; a gateway that has asked them all passes this on.
+            if desktop.machine.is_some() {
+                let elsewhere = HeaderValue::from_static("elsewhere=true");
+                response.headers_mut().insert("fly-replay", elsewhere);
+            }
+            response
         }
     }
 }

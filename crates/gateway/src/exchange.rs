@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::task::Poll;
 
-use outlast_admission::{Attempt, Permit, Refusal};
+use outlast_admission::{Attempt, Class, MachineKey, Permit, Refusal};
 use outlast_config::Accounting;
 use outlast_http1::{Exchange, Failure, Finished, Inbox, Request, ResponseRules, Stage, Transport};
 use outlast_observe::{
@@ -30,11 +30,16 @@ enum Cut {
     Failure(Failure),
     Ended(EndedBy),
     Connect(ConnectError),
+    /// The machine that the request was sent on to has no place.
+    Refused(Refusal),
+    /// The request was sent on to a machine that is not there, or has had it.
+    ReplayedNowhere,
 }
 
 /// What is needed to answer the client, whatever happens.
 struct Reply {
     id: RequestId,
+    class: Class,
     include: Include,
     /// Whether the connection can carry another request after an answer of ours.
     next: Next,
@@ -61,13 +66,13 @@ pub(crate) async fn run<T: Transport>(
     let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
     match dispatched {
         Ok(dispatch) => {
-            let reply = Reply { id, include, next: Next::Close };
+            let reply = Reply { id, class, include, next: Next::Close };
             relay(lane, client, inbox, guard, reply, dispatch, request).await
         }
         Err(stopped) => {
             let keeps_alive = request.keep_alive && request.discard_body(inbox);
             let next = if keeps_alive { Next::KeepAlive } else { Next::Close };
-            stop(lane, client, guard, Reply { id, include, next }, stopped).await
+            stop(lane, client, guard, Reply { id, class, include, next }, stopped).await
         }
     }
 }
@@ -143,6 +148,7 @@ async fn relay<T: Transport>(
         }
     };
     drop(request);
+    let mut tried = Vec::new();
     let cut = loop {
         let moved = poll_fn(|cx| {
             if let Poll::Ready(by) = record.poll_ended(cx) {
@@ -150,31 +156,57 @@ async fn relay<T: Transport>(
             }
             exchange.poll(cx, client, inbox, &mut dispatch.stream, record).map_err(Cut::Failure)
         });
-        match moved.await {
+        let cut = match moved.await {
             Ok(finished) => return settle(lane, guard, dispatch, finished),
-            Err(Cut::Failure(Failure::MachineConnection(_)))
-                if dispatch.origin == Origin::Pooled && exchange.can_restart() =>
-            {
-                let timeout = lane.shared.plan.clocks.connect;
-                match Box::pin(dispatch.reconnect(&lane.service, timeout)).await {
-                    Ok(fresh) => dispatch = fresh,
-                    Err(error) => {
-                        return fail(lane, client, guard, reply, Cut::Connect(error), Begun::No)
-                            .await;
-                    }
-                }
-            }
+            Err(cut) => cut,
+        };
+        // Before anything is said to the client: its machine is free at once.
+        match recover(lane, record, &reply, &mut exchange, dispatch, cut, &mut tried).await {
+            Ok(other) => dispatch = other,
             Err(cut) => break cut,
         }
     };
-    // Before anything is said to the client: its machine is free at once.
-    drop(dispatch);
     let begun = match (exchange.has_responded(), exchange.is_delimited_by_close()) {
         (false, _) => Begun::No,
         (true, false) => Begun::Framed,
         (true, true) => Begun::UntilClose,
     };
     fail(lane, client, guard, reply, cut, begun).await
+}
+
+/// Goes on at another connection where that is safe: a pooled one was dead and had taken nothing, or the machine sends
+/// the request on to another one. `tried` are the machines that have had it.
+async fn recover(
+    lane: &Lane,
+    record: &Record,
+    reply: &Reply,
+    exchange: &mut Exchange,
+    dispatch: Dispatch,
+    cut: Cut,
+    tried: &mut Vec<MachineKey>,
+) -> Result<Dispatch, Cut> {
+    let timeout = lane.shared.plan.clocks.connect;
+    match cut {
+        Cut::Failure(Failure::MachineConnection(_))
+            if dispatch.origin == Origin::Pooled && exchange.can_restart() =>
+        {
+            let reconnect = Box::pin(dispatch.reconnect(&lane.service, timeout));
+            reconnect.await.map_err(Cut::Connect)
+        }
+        Cut::Failure(Failure::Replay(to)) => {
+            tried.push(dispatch.machine());
+            drop(dispatch);
+            let machine = lane.service.replay_target(&to, tried).ok_or(Cut::ReplayedNowhere)?;
+            let permit = lane.service.admission.attempt_at(machine, reply.class);
+            let permit = permit.map_err(Cut::Refused)?;
+            record.dispatched(MachineSlot(machine.0));
+            let connect = Box::pin(Dispatch::connect(&lane.service, permit, timeout));
+            let dispatch = connect.await.map_err(Cut::Connect)?;
+            exchange.replay(lane.service.replay_rule(tried.len() + 1));
+            Ok(dispatch)
+        }
+        cut => Err(cut),
+    }
 }
 
 fn begin(
@@ -191,6 +223,7 @@ fn begin(
         client_version: request.version,
         keep_alive: request.keep_alive,
         lines: headers::for_client(region, id).into_bytes().into(),
+        replay: lane.service.replay_rule(1),
     };
     Exchange::new(request, lines.as_bytes(), rules, inbox).map_err(Failure::RequestBody)
 }
@@ -237,6 +270,10 @@ async fn fail<T: Transport>(
         _ => None,
     };
     let outcome = match cut {
+        Cut::Refused(refusal) => {
+            return stop(lane, client, guard, reply, Stopped::Refused(refusal)).await;
+        }
+        Cut::ReplayedNowhere => Outcome::MachineFailed(stage, MachineFault::Response),
         Cut::Ended(by) => Outcome::Ended(by),
         Cut::Connect(error) => connect_outcome(&error),
         Cut::Failure(Failure::ClientGone(_)) => Outcome::ClientGone(stage),
@@ -244,7 +281,7 @@ async fn fail<T: Transport>(
         Cut::Failure(Failure::MachineConnection(_)) => {
             Outcome::MachineFailed(stage, MachineFault::Closed)
         }
-        Cut::Failure(Failure::ResponseHead(_) | Failure::ResponseBody(_)) => {
+        Cut::Failure(Failure::ResponseHead(_) | Failure::ResponseBody(_) | Failure::Replay(_)) => {
             Outcome::MachineFailed(stage, MachineFault::Response)
         }
     };

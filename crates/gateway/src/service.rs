@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use outlast_admission::{Admission, Class, Level, Limits, Linger, MachineKey, Settings};
 use outlast_config::{Accounting, Plan, ServiceKind};
+use outlast_http1::{Replay, ReplayRule};
 use outlast_observe::MachineSlot;
 use outlast_protocol::pool;
 use outlast_runtime::clock;
@@ -85,6 +86,26 @@ impl Service {
     pub(crate) fn address(&self, key: MachineKey) -> SocketAddr {
         let machines = self.machines.read().expect("no panic while held");
         machines.get(&key).expect("admission knows only machines we told it").address
+    }
+
+    /// Whether a machine may send a request on, when so many machines have had it: there must be another one.
+    pub(crate) fn replay_rule(&self, had: usize) -> ReplayRule {
+        let machines = self.machines.read().expect("no panic while held");
+        let ready = machines.values().filter(|machine| machine.state == MachineState::Ready);
+        if ready.count() > had { ReplayRule::Follow } else { ReplayRule::Ignore }
+    }
+
+    /// The machine that a request is sent on to, unless it has had it.
+    pub(crate) fn replay_target(&self, to: &Replay, tried: &[MachineKey]) -> Option<MachineKey> {
+        let machines = self.machines.read().expect("no panic while held");
+        let is_meant = |machine: &Machine| match to {
+            Replay::Instance(id) => *machine.name == **id,
+            Replay::Elsewhere => true,
+        };
+        let mut targets = machines.iter().filter(|(key, machine)| {
+            machine.state == MachineState::Ready && !tried.contains(key) && is_meant(machine)
+        });
+        targets.next().map(|(key, _)| *key)
     }
 
     pub(crate) fn class(&self, plan: &Plan, path: &str) -> Class {

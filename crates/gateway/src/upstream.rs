@@ -85,6 +85,11 @@ impl Dispatch {
         Ok(Self { stream, origin: Origin::Fresh, socket, permit })
     }
 
+    /// The machine at its other end.
+    pub(crate) fn machine(&self) -> MachineKey {
+        self.permit.machine()
+    }
+
     /// Replaces a dead connection, keeping the place.
     pub(crate) async fn reconnect(
         self,

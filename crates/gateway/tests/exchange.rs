@@ -105,6 +105,50 @@ async fn requests_share_a_pooled_connection_and_a_stale_one_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_machine_sends_a_request_on_to_another_one() {
+    let rig = Rig::start(requests(0, 0)).await;
+    let other = ScriptedMachine::start().await;
+    rig.ready("m2", other.address());
+    let post = "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+    let elsewhere = "HTTP/1.1 404 X\r\nfly-replay: elsewhere=true\r\nContent-Length: 2\r\n\r\nno";
+    let instance = |id: &str| {
+        format!("HTTP/1.1 409 X\r\nfly-replay: instance={id}\r\nContent-Length: 0\r\n\r\n")
+    };
+    let mut client = rig.client().await;
+    // By name, and the whole request again, body and all. Round robin begins with the first machine.
+    client.send(post).await;
+    let mut first = rig.machine.accept().await;
+    let heard = first.read_until("body").await;
+    first.send(instance("m2")).await;
+    let mut second = other.accept().await;
+    assert_eq!(second.read_until("body").await, heard);
+    second.send(SHORT).await;
+    assert_eq!(client.read_message().await.1, "hi");
+    assert!(first.read_to_end().await.is_ok_and(|rest| rest.is_empty()), "it is closed");
+
+    // Elsewhere until all have been asked; then the last answer counts, without the field.
+    client.send(post).await;
+    second.read_until("body").await;
+    second.send(elsewhere).await;
+    let mut first = rig.machine.accept().await;
+    first.read_until("body").await;
+    first.send(elsewhere).await;
+    let (head, body) = client.read_message().await;
+    assert!(head.starts_with("HTTP/1.1 404 ") && body == "no", "{head}");
+    assert!(!head.contains("fly-replay"), "{head}");
+
+    // To a machine that is not there.
+    client.send(post).await;
+    first.read_until("body").await;
+    first.send(instance("m9")).await;
+    let (head, _) = client.read_message().await;
+    assert!(head.starts_with("HTTP/1.1 502 "), "{head}");
+    rig.outcome("completed", 2).await;
+    rig.outcome("machine_failed", 1).await;
+    rig.finish().await;
+}
+
+#[tokio::test]
 async fn in_connections_a_lingering_connection_keeps_its_place() {
     let mut plan = refuse_at_once(connections(0, 1));
     plan.upstream.linger = Linger::Hold;

@@ -24,5 +24,5 @@ pub use inbox::{INBOX_MAX, Inbox, ReadHead, is_forwarding_claim};
 pub use pump::{PENDING_MAX, Tunnel, TunnelError};
 pub use relay::{Exchange, Failure, Finished, Observer, Stage};
 pub use request::{Credentials, OWN_PATHS, Request, RequestTarget, Untrusted};
-pub use response::ResponseRules;
+pub use response::{Replay, ReplayRule, ResponseRules};
 pub use transport::Transport;

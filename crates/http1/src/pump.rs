@@ -132,6 +132,11 @@ impl Flow {
         self.written == 0 && !self.pending.is_empty()
     }
 
+    /// Everything that is to be moved, if it is here and nothing of it has been moved.
+    pub(crate) fn whole(&self) -> Option<&[u8]> {
+        (self.body.is_ended() && self.written == 0).then_some(self.pending.as_slice())
+    }
+
     fn forward<D: Transport>(
         &mut self,
         cx: &mut Context<'_>,

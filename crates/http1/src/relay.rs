@@ -10,7 +10,7 @@ use crate::head::{HEAD_BYTES_MAX, HeadError};
 use crate::inbox::Inbox;
 use crate::pump::{Flow, FlowError};
 use crate::request::Request;
-use crate::response::{Response, ResponseRules};
+use crate::response::{Replay, ReplayRule, Response, ResponseRules};
 use crate::scratch;
 use crate::transport::Transport;
 
@@ -76,6 +76,9 @@ pub enum Failure {
     /// The machine's response head is refused.
     #[error("the machine's response is not valid")]
     ResponseHead(#[source] HeadError),
+    /// The machine sends the request on to another one; [`Exchange::replay`] prepares for that.
+    #[error("the machine sends the request on")]
+    Replay(Replay),
     /// The machine's response body is malformed or was cut.
     #[error("the machine's response body is not valid")]
     ResponseBody(#[source] BodyError),
@@ -110,6 +113,8 @@ struct Heads {
     partial: Vec<u8>,
     rules: ResponseRules,
     interim: Flow,
+    /// The whole request, where it may be sent on.
+    request: Option<Box<[u8]>>,
 }
 
 impl Exchange {
@@ -133,9 +138,28 @@ impl Exchange {
             let consumed = up.feed(&mut bytes)?;
             inbox.put_back(&bytes[consumed..]);
         }
-        let interim = Flow::new(Body::none(), Vec::new());
-        let down = Down::Head(Box::new(Heads { partial: Vec::new(), rules, interim }));
+        let request = match rules.replay {
+            ReplayRule::Follow => up.whole().map(Into::into),
+            ReplayRule::Ignore => None,
+        };
+        let down = Down::Head(Heads::new(rules, request));
         Ok(Self { up, up_state: Up::Sending, down })
+    }
+
+    /// Begins anew, at another machine's connection, after [`Failure::Replay`]; `rule` says whether that one may send the
+    /// request on too.
+    ///
+    /// # Panics
+    /// When there was no such failure.
+    pub fn replay(&mut self, rule: ReplayRule) {
+        let Down::Head(heads) = &mut self.down else {
+            unreachable!("a response that has begun is not replayed")
+        };
+        let request = heads.request.take().expect("only a request that was kept is sent on");
+        let rules = ResponseRules { replay: rule, ..heads.rules.clone() };
+        self.up = Flow::new(Body::none(), request.to_vec());
+        self.up_state = Up::Sending;
+        self.down = Down::Head(Heads::new(rules, Some(request)));
     }
 
     /// Whether the response has begun: then a failure can only be shown by cutting the connection.
@@ -258,6 +282,11 @@ impl Exchange {
 }
 
 impl Heads {
+    fn new(rules: ResponseRules, request: Option<Box<[u8]>>) -> Box<Self> {
+        let interim = Flow::new(Body::none(), Vec::new());
+        Box::new(Self { partial: Vec::new(), rules, interim, request })
+    }
+
     /// Reads once; None if the final head is not complete yet.
     fn poll_read<M: Transport>(
         &mut self,
@@ -298,6 +327,9 @@ impl Heads {
                 break response;
             }
         };
+        if let Some(replay) = response.replay.filter(|_| self.request.is_some()) {
+            return Err(Failure::Replay(replay));
+        }
         let mut flow = Flow::new(response.body, wire);
         let body = &mut bytes[at..];
         let consumed = flow.feed(body).map_err(Failure::ResponseBody)?;

@@ -9,6 +9,9 @@ use crate::head::{
 };
 use crate::request::keep_alive;
 
+/// By which a machine sends a request on to another one.
+const REPLAY: &str = "fly-replay";
+
 /// What a response must suit.
 #[derive(Debug, Clone)]
 pub struct ResponseRules {
@@ -20,6 +23,38 @@ pub struct ResponseRules {
     pub keep_alive: bool,
     /// Complete field lines (with CRLF) added to the final head.
     pub lines: Box<[u8]>,
+    /// Whether a machine may send the request on to another one.
+    pub replay: ReplayRule,
+}
+
+/// What becomes of a `fly-replay` field. The client never sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplayRule {
+    /// The request goes to the machine it names, if its body was short enough to be kept.
+    Follow,
+    /// The response is relayed as any other: there is no other machine.
+    Ignore,
+}
+
+/// Where a machine sends a request on to (Fly's dynamic request routing).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replay {
+    /// `instance=ID`: to this machine.
+    Instance(Box<str>),
+    /// `elsewhere=true`: to any other one.
+    Elsewhere,
+}
+
+impl Replay {
+    /// Other directions (`region`, `app`, `state`) are not for us.
+    fn parse(value: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(value).ok()?;
+        text.split([';', ',']).find_map(|part| match part.trim().split_once('=')? {
+            ("instance", id) => Some(Self::Instance(id.trim().into())),
+            ("elsewhere", flag) if flag.trim() == "true" => Some(Self::Elsewhere),
+            _ => None,
+        })
+    }
 }
 
 /// A response head that has been read and rewritten.
@@ -32,6 +67,8 @@ pub(crate) struct Response {
     pub(crate) machine_keep_alive: bool,
     /// Whether the client may send another request on its connection.
     pub(crate) client_keep_alive: bool,
+    /// Where the machine sends the request on to, if that is followed.
+    pub(crate) replay: Option<Replay>,
 }
 
 impl Response {
@@ -77,8 +114,14 @@ impl Response {
         let client_keep_alive = rules.keep_alive
             && !body.is_until_close()
             && !(fields.chunked && rules.client_version == Version::Http10);
+        let replay = head
+            .headers
+            .iter()
+            .find(|field| rules.replay == ReplayRule::Follow && is(field.name, REPLAY))
+            .and_then(|field| Replay::parse(field.value));
         let response = Self {
             status,
+            replay,
             machine_keep_alive: keep_alive(version, &fields) && !body.is_until_close(),
             client_keep_alive,
             body,
@@ -107,6 +150,7 @@ impl Response {
         let decodes = rules.client_version == Version::Http10;
         for field in headers {
             let is_dropped = fields.is_hop_by_hop(field.name)
+                || is(field.name, REPLAY)
                 || (decodes && is(field.name, "transfer-encoding"));
             if !is_dropped {
                 push_field(wire, field.name, field.value);
@@ -149,6 +193,7 @@ mod tests {
             client_version: Version::Http11,
             keep_alive: true,
             lines: (*b"Via: 1.1 outlast\r\n").into(),
+            replay: ReplayRule::Follow,
         }
     }
 
@@ -195,6 +240,26 @@ mod tests {
         assert_eq!(response.body, Body::chunked_response(Coding::Decoded));
         let (response, wire) = parse("HTTP/1.1 100 Continue\r\n\r\n", &rules).expect("valid");
         assert!(response.is_interim() && wire.is_empty());
+    }
+
+    #[test]
+    fn a_machine_sends_a_request_on_and_the_client_never_sees_that() {
+        for (value, replay) in [
+            ("instance=3d8d9930b32d89", Some(Replay::Instance("3d8d9930b32d89".into()))),
+            ("state=x; instance=a", Some(Replay::Instance("a".into()))),
+            ("elsewhere=true", Some(Replay::Elsewhere)),
+            ("elsewhere=false", None),
+            ("region=sjc", None),
+            ("", None),
+        ] {
+            let head =
+                format!("HTTP/1.1 404 X\r\nFly-Replay: {value}\r\nContent-Length: 0\r\n\r\n");
+            let (response, wire) = parse(&head, &rules()).expect("valid");
+            assert_eq!(response.replay, replay, "{value}");
+            assert!(!wire.to_ascii_lowercase().contains("fly-replay"), "{wire}");
+            let ignoring = ResponseRules { replay: ReplayRule::Ignore, ..rules() };
+            assert_eq!(parse(&head, &ignoring).expect("valid").0.replay, None);
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::future::poll_fn;
 
 use outlast_http1::{
-    Exchange, Failure, Finished, Inbox, Observer, PENDING_MAX, ReadHead, Request, ResponseRules,
-    Transport, Untrusted, Version,
+    Exchange, Failure, Finished, Inbox, Observer, PENDING_MAX, ReadHead, ReplayRule, Request,
+    ResponseRules, Transport, Untrusted, Version,
 };
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -59,6 +59,7 @@ impl Rig {
             client_version: request.version,
             keep_alive: request.keep_alive,
             lines: Box::default(),
+            replay: ReplayRule::Ignore,
         };
         let mut exchange = Exchange::new(&mut request, b"", rules, &mut self.inbox)
             .map_err(Failure::RequestBody)?;
@@ -172,6 +173,7 @@ async fn an_unsent_request_may_be_tried_on_another_connection() {
         client_version: Version::Http11,
         keep_alive: true,
         lines: Box::default(),
+        replay: ReplayRule::Ignore,
     };
     let mut exchange = Exchange::new(&mut request, b"", rules, &mut rig.inbox).expect("no body");
     let Rig { client: near, machine, inbox, counts } = &mut rig;
