@@ -1,16 +1,13 @@
 //! Log lines on standard error: readable on a terminal, JSON elsewhere.
-//!
-//! They are written by a thread of their own, so that a terminal that is held or a pipe that nobody reads holds no
-//! stream. Lines that find no room are dropped and counted.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 
+use anyhow::Context;
 use outlast_runtime::clock;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
@@ -18,39 +15,18 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{LogArgs, LogFormat};
 use crate::failure::Failure;
-
-/// At 300 bytes a line, 5 MB may wait.
-const LINES_WAITING_MAX: usize = 16_384;
-
-/// Writes what is still waiting when dropped, and tells how much was lost.
-pub(crate) struct Logging {
-    // Dropped by hand, so that nothing is written after its last words.
-    worker: Option<WorkerGuard>,
-    dropped: ErrorCounter,
-}
-
-impl Drop for Logging {
-    fn drop(&mut self) {
-        drop(self.worker.take());
-        let dropped = self.dropped.dropped_lines();
-        if dropped > 0 {
-            let _told = writeln!(io::stderr(), "outlast: {dropped} log lines found no room");
-        }
-    }
-}
+use crate::log_writer::{LogThread, LogWriter};
 
 /// Starts to log.
-pub(crate) fn start(args: &LogArgs) -> Result<Logging, Failure> {
+pub(crate) fn start(args: &LogArgs) -> Result<LogThread, Failure> {
     let filter = EnvFilter::builder().parse(&args.log).map_err(|error| {
         let error = anyhow::Error::from(error).context(format!("`{}` is no log filter", args.log));
         Failure::config(error).hint("--log takes a level such as info, or target=level, by commas")
     })?;
     let is_terminal = io::stderr().is_terminal();
-    let (writer, worker) = NonBlockingBuilder::default()
-        .buffered_lines_limit(LINES_WAITING_MAX)
-        .thread_name("log")
-        .finish(io::stderr());
-    let dropped = writer.error_counter();
+    let writer = LogWriter::default();
+    let thread =
+        writer.start(io::stderr()).context("cannot start a thread").map_err(Failure::failed)?;
     let is_human = match args.log_format {
         LogFormat::Auto => is_terminal,
         LogFormat::Human => true,
@@ -63,7 +39,7 @@ pub(crate) fn start(args: &LogArgs) -> Result<Logging, Failure> {
     } else {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     }
-    Ok(Logging { worker: Some(worker), dropped })
+    Ok(thread)
 }
 
 /// One line for a person: exchanges by their outcome, the proxy's remarks as Fly prints them, the rest as it comes.
