@@ -18,13 +18,15 @@ use crate::{exchange, own_paths, refusal};
 /// Serves a client until it leaves, or an exchange leaves nothing to go on with.
 ///
 /// Cancel safety: dropping the future closes the connection; a response in flight is cut, visibly.
+///
+/// What is short or rare is boxed: the future is as large as its largest state, and stays so for the hours of a stream.
 pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: SocketAddr) {
     let mut inbox = Inbox::default();
     let mut turn = Turn::First;
     loop {
-        let next = match read_head(&lane, &mut client, &mut inbox, turn).await {
+        let next = match Box::pin(read_head(&lane, &mut client, &mut inbox, turn)).await {
             Head::Request(request) if request.target.path.starts_with(OWN_PATHS) => {
-                own(&lane, &mut client, &mut inbox, *request).await
+                Box::pin(own(&lane, &mut client, &mut inbox, *request)).await
             }
             Head::Request(request) => {
                 exchange::run(&lane, &mut client, &mut inbox, peer, request).await
@@ -32,16 +34,18 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
             Head::None => Next::Drop,
             Head::TimedOut => {
                 let outcome = Outcome::TimedOut(TimedClock::Head);
-                unreadable(&lane, &mut client, peer, outcome, &refusal::head_timeout()).await
+                let answer = refusal::head_timeout();
+                Box::pin(unreadable(&lane, &mut client, peer, outcome, &answer)).await
             }
             Head::Refused(error) => {
                 let outcome = Outcome::Refused(RefusalReason::BadRequest);
-                unreadable(&lane, &mut client, peer, outcome, &refusal::bad_request(&error)).await
+                let answer = refusal::bad_request(&error);
+                Box::pin(unreadable(&lane, &mut client, peer, outcome, &answer)).await
             }
         };
         match next {
             Next::KeepAlive => turn = Turn::Later,
-            Next::Close => return close_politely(&mut client).await,
+            Next::Close => return Box::pin(close_politely(&mut client)).await,
             Next::Drop => return,
             Next::Abort => return client.abort_on_drop(),
         }

@@ -45,6 +45,17 @@ struct Reply {
     next: Next,
 }
 
+/// An exchange at a machine: all that is kept for the hours of a stream, in one piece of memory.
+struct Live {
+    guard: RecordGuard,
+    reply: Reply,
+    exchange: Exchange,
+    /// None between two connections.
+    dispatch: Option<Dispatch>,
+    /// The machines that sent it on.
+    tried: Vec<MachineKey>,
+}
+
 /// Runs one exchange and says what happens to the client's connection.
 ///
 /// Cancel safety: dropping the future closes the upstream connection, gives the place back and writes the record.
@@ -53,26 +64,52 @@ pub(crate) async fn run<T: Transport>(
     client: &mut T,
     inbox: &mut Inbox,
     peer: SocketAddr,
-    mut request: Box<Request>,
+    request: Box<Request>,
 ) -> Next {
+    // Boxed: what leads to a machine is short, and the exchange then lasts for hours in the room it would have taken.
+    match Box::pin(dispatch(lane, client, inbox, peer, request)).await {
+        Ok(live) => relay(lane, client, inbox, live).await,
+        Err(next) => next,
+    }
+}
+
+/// Leads an exchange to a machine, or answers it: then the error says what happens to the client's connection.
+async fn dispatch<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    peer: SocketAddr,
+    mut request: Box<Request>,
+) -> Result<Box<Live>, Next> {
     let id = RequestId::generate();
     let class = lane.service.class(&lane.shared.plan, &request.target.path);
     let guard = lane.begin(peer, id, &mut request.target);
+    let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
     let attempt = lane.service.admission.attempt(peer.ip(), class);
     let dispatched = match wait(lane, client, inbox, guard.record(), attempt).await {
         Ok(permit) => connect(lane, client, inbox, guard.record(), permit).await,
         Err(stopped) => Err(stopped),
     };
-    let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
-    match dispatched {
-        Ok(dispatch) => {
-            let reply = Reply { id, class, include, next: Next::Close };
-            relay(lane, client, inbox, guard, reply, dispatch, request).await
-        }
+    let dispatch = match dispatched {
+        Ok(dispatch) => dispatch,
         Err(stopped) => {
             let keeps_alive = request.keep_alive && request.discard_body(inbox);
             let next = if keeps_alive { Next::KeepAlive } else { Next::Close };
-            stop(lane, client, guard, Reply { id, class, include, next }, stopped).await
+            let reply = Reply { id, class, include, next };
+            return Err(stop(lane, client, guard, reply, stopped).await);
+        }
+    };
+    let reply = Reply { id, class, include, next: Next::Close };
+    guard.record().enter(Stage::Waiting);
+    match begin(lane, inbox, id, guard.record(), &mut request) {
+        Ok(exchange) => {
+            let (dispatch, tried) = (Some(dispatch), Vec::new());
+            Ok(Box::new(Live { guard, reply, exchange, dispatch, tried }))
+        }
+        Err(error) => {
+            drop(dispatch);
+            let cut = Cut::Failure(error);
+            Err(fail(lane, client, guard, reply, cut, Begun::No).await)
         }
     }
 }
@@ -120,9 +157,7 @@ async fn connect<T: Transport>(
             Err(permit) => permit,
         },
     };
-    // Boxed: a connect is short, and the exchange then waits for hours in the room it would have taken.
-    let connect =
-        Box::pin(Dispatch::connect(&lane.service, permit, lane.shared.plan.clocks.connect));
+    let connect = Dispatch::connect(&lane.service, permit, lane.shared.plan.clocks.connect);
     watching(client, inbox, record, connect)
         .await
         .map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Connecting))?
@@ -133,39 +168,34 @@ async fn relay<T: Transport>(
     lane: &Lane,
     client: &mut T,
     inbox: &mut Inbox,
-    guard: RecordGuard,
-    reply: Reply,
-    mut dispatch: Dispatch,
-    mut request: Box<Request>,
+    mut live: Box<Live>,
 ) -> Next {
-    let record = guard.record();
-    record.enter(Stage::Waiting);
-    let mut exchange = match begin(lane, inbox, reply.id, record, &mut request) {
-        Ok(exchange) => exchange,
-        Err(error) => {
-            drop(dispatch);
-            return fail(lane, client, guard, reply, Cut::Failure(error), Begun::No).await;
-        }
-    };
-    drop(request);
-    let mut tried = Vec::new();
     let cut = loop {
         let moved = poll_fn(|cx| {
+            let Live { guard, exchange, dispatch, .. } = &mut *live;
+            let record = guard.record();
             if let Poll::Ready(by) = record.poll_ended(cx) {
                 return Poll::Ready(Err(Cut::Ended(by)));
             }
-            exchange.poll(cx, client, inbox, &mut dispatch.stream, record).map_err(Cut::Failure)
+            let machine = &mut dispatch.as_mut().expect("it is at a machine").stream;
+            exchange.poll(cx, client, inbox, machine, record).map_err(Cut::Failure)
         });
-        let cut = match moved.await {
-            Ok(finished) => return settle(lane, guard, dispatch, finished),
-            Err(cut) => cut,
-        };
-        // Before anything is said to the client: its machine is free at once.
-        match recover(lane, record, &reply, &mut exchange, dispatch, cut, &mut tried).await {
-            Ok(other) => dispatch = other,
-            Err(cut) => break cut,
+        match moved.await {
+            Ok(finished) => return settle(lane, *live, finished),
+            Err(cut) => match Box::pin(live.recover(lane, cut)).await {
+                Ok(()) => {}
+                Err(cut) => break cut,
+            },
         }
     };
+    Box::pin(broken(lane, client, *live, cut)).await
+}
+
+/// The exchange cannot go on.
+async fn broken<T: Transport>(lane: &Lane, client: &mut T, live: Live, cut: Cut) -> Next {
+    let Live { guard, reply, exchange, dispatch, .. } = live;
+    // Before anything is said to the client: its machine is free at once.
+    drop(dispatch);
     let begun = match (exchange.has_responded(), exchange.is_delimited_by_close()) {
         (false, _) => Begun::No,
         (true, false) => Begun::Framed,
@@ -174,38 +204,35 @@ async fn relay<T: Transport>(
     fail(lane, client, guard, reply, cut, begun).await
 }
 
-/// Goes on at another connection where that is safe: a pooled one was dead and had taken nothing, or the machine sends
-/// the request on to another one. `tried` are the machines that have had it.
-async fn recover(
-    lane: &Lane,
-    record: &Record,
-    reply: &Reply,
-    exchange: &mut Exchange,
-    dispatch: Dispatch,
-    cut: Cut,
-    tried: &mut Vec<MachineKey>,
-) -> Result<Dispatch, Cut> {
-    let timeout = lane.shared.plan.clocks.connect;
-    match cut {
-        Cut::Failure(Failure::MachineConnection(_))
-            if dispatch.origin == Origin::Pooled && exchange.can_restart() =>
-        {
-            let reconnect = Box::pin(dispatch.reconnect(&lane.service, timeout));
-            reconnect.await.map_err(Cut::Connect)
-        }
-        Cut::Failure(Failure::Replay(to)) => {
-            tried.push(dispatch.machine());
-            drop(dispatch);
-            let machine = lane.service.replay_target(&to, tried).ok_or(Cut::ReplayedNowhere)?;
-            let permit = lane.service.admission.attempt_at(machine, reply.class);
-            let permit = permit.map_err(Cut::Refused)?;
-            record.dispatched(MachineSlot(machine.0));
-            let connect = Box::pin(Dispatch::connect(&lane.service, permit, timeout));
-            let dispatch = connect.await.map_err(Cut::Connect)?;
-            exchange.replay(lane.service.replay_rule(tried.len() + 1));
-            Ok(dispatch)
-        }
-        cut => Err(cut),
+impl Live {
+    /// Goes on at another connection where that is safe: a pooled one was dead and had taken nothing, or the machine
+    /// sends the request on to another one.
+    async fn recover(&mut self, lane: &Lane, cut: Cut) -> Result<(), Cut> {
+        let timeout = lane.shared.plan.clocks.connect;
+        let dispatch = self.dispatch.take().expect("it was at a machine");
+        let other = match cut {
+            Cut::Failure(Failure::MachineConnection(_))
+                if dispatch.origin == Origin::Pooled && self.exchange.can_restart() =>
+            {
+                dispatch.reconnect(&lane.service, timeout).await.map_err(Cut::Connect)?
+            }
+            Cut::Failure(Failure::Replay(to)) => {
+                self.tried.push(dispatch.machine());
+                drop(dispatch);
+                let machine = lane.service.replay_target(&to, &self.tried);
+                let machine = machine.ok_or(Cut::ReplayedNowhere)?;
+                let permit = lane.service.admission.attempt_at(machine, self.reply.class);
+                let permit = permit.map_err(Cut::Refused)?;
+                self.guard.record().dispatched(MachineSlot(machine.0));
+                let connect = Dispatch::connect(&lane.service, permit, timeout);
+                let other = connect.await.map_err(Cut::Connect)?;
+                self.exchange.replay(lane.service.replay_rule(self.tried.len() + 1));
+                other
+            }
+            cut => return Err(cut),
+        };
+        self.dispatch = Some(other);
+        Ok(())
     }
 }
 
@@ -229,7 +256,9 @@ fn begin(
 }
 
 /// The response is complete.
-fn settle(lane: &Lane, guard: RecordGuard, dispatch: Dispatch, finished: Finished) -> Next {
+fn settle(lane: &Lane, live: Live, finished: Finished) -> Next {
+    let Live { guard, dispatch, .. } = live;
+    let dispatch = dispatch.expect("it was at a machine");
     if finished.machine_keep_alive {
         match lane.service.plan.limits.accounting {
             Accounting::Requests => dispatch.into_pool(&lane.pool, &lane.service),
