@@ -1,6 +1,6 @@
 //! What can be said on the command line.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Option<SocketAddr>,
     /// A machine that already runs; nothing is started then. Repeatable
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub(crate) to: Vec<SocketAddr>,
     /// What the first HTTP service counts: connections or requests
     #[arg(long = "type", value_name = "TYPE")]
@@ -173,6 +173,16 @@ pub(crate) struct LinkArgs {
     pub(crate) url: String,
 }
 
+/// A name is resolved once, here. Of several addresses an IPv4 one is taken: that is where most programs listen.
+fn host_and_port(text: &str) -> Result<SocketAddr, String> {
+    let addresses = text.to_socket_addrs().map_err(|error| {
+        format!("{error}; a host and a port are needed, such as localhost:3000 or 127.0.0.1:3000")
+    })?;
+    let addresses: Vec<_> = addresses.collect();
+    let first = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    first.copied().ok_or_else(|| "the name has no address".to_owned())
+}
+
 fn port_pair(text: &str) -> Result<(u16, u16), String> {
     let pair = text.split_once('=').and_then(|(public, local)| {
         Some((public.parse::<u16>().ok()?, local.parse::<u16>().ok()?))
@@ -196,6 +206,16 @@ mod tests {
         assert_eq!(port_pair("3001=13001"), Ok((3001, 13001)));
         for text in ["3001", "3001=", "=1", "a=b", "1=70000"] {
             assert!(port_pair(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn machines_are_named_by_host_and_port() {
+        for text in ["127.0.0.1:3000", "localhost:3000"] {
+            assert_eq!(host_and_port(text), Ok(SocketAddr::from(([127, 0, 0, 1], 3000))), "{text}");
+        }
+        for text in ["localhost", "127.0.0.1:70000", ":3000", ""] {
+            assert!(host_and_port(text).is_err(), "{text}");
         }
     }
 

@@ -40,13 +40,9 @@ pub(crate) struct Door {
 pub(crate) fn door(args: &AccessArgs, listening: &[SocketAddr]) -> Result<Door, Failure> {
     let mut names = args.allow_host.clone();
     // Whoever listens on an address may be asked for by it.
-    names.extend(
-        listening
-            .iter()
-            .filter(|address| !address.ip().is_unspecified())
-            .map(|address| SocketAddr::new(address.ip(), 0).to_string())
-            .filter_map(|text| text.strip_suffix(":0").map(ToOwned::to_owned)),
-    );
+    let addresses =
+        listening.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified());
+    names.extend(addresses.map(|address| address.to_string()));
     let hosts = Hosts::new(&names);
     if args.no_auth {
         if let Some(open) = listening.iter().find(|address| !address.ip().is_loopback()) {

@@ -23,23 +23,26 @@ pub(crate) fn start(args: &LogArgs) -> Result<LogThread, Failure> {
         let error = anyhow::Error::from(error).context(format!("`{}` is no log filter", args.log));
         Failure::config(error).hint("--log takes a level such as info, or target=level, by commas")
     })?;
-    let is_terminal = io::stderr().is_terminal();
     let writer = LogWriter::default();
     let thread =
         writer.start(io::stderr()).context("cannot start a thread").map_err(Failure::failed)?;
-    let is_human = match args.log_format {
-        LogFormat::Auto => is_terminal,
-        LogFormat::Human => true,
-        LogFormat::Json => false,
-    };
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    if is_human {
-        let coloured = is_terminal && std::env::var_os("NO_COLOR").is_none();
+    if is_human(args) {
+        let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         builder.with_ansi(coloured).event_format(Human).init();
     } else {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     }
     Ok(thread)
+}
+
+/// Whether a person reads the log.
+pub(crate) fn is_human(args: &LogArgs) -> bool {
+    match args.log_format {
+        LogFormat::Auto => io::stderr().is_terminal(),
+        LogFormat::Human => true,
+        LogFormat::Json => false,
+    }
 }
 
 /// One line for a person: exchanges by their outcome, the proxy's remarks as Fly prints them, the rest as it comes.

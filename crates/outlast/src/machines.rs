@@ -11,13 +11,15 @@ use outlast_machines::{
     default_backoff, fixed,
 };
 
-use crate::cli::AccessArgs;
+use crate::cli::{AccessArgs, LogArgs};
 use crate::failure::Failure;
+use crate::logging;
 
 /// What every machine is told about us.
 pub(crate) struct Surroundings<'a> {
     pub(crate) data: &'a Path,
     pub(crate) access: &'a AccessArgs,
+    pub(crate) log: &'a LogArgs,
 }
 
 /// Makes the machines of the plan.
@@ -96,6 +98,9 @@ fn desktop_env(agent: &Agent, around: &Surroundings<'_>) -> BTreeMap<String, Str
         ("OUTLAST_AGENT_PACE".to_owned(), format_duration(agent.pace)),
         ("OUTLAST_AGENT_RUNS_MAX".to_owned(), agent.runs_max.to_string()),
     ]);
+    // Its output is a pipe, and yet a person may read it.
+    let format = if logging::is_human(around.log) { "human" } else { "json" };
+    env.insert("OUTLAST_LOG_FORMAT".to_owned(), format.to_owned());
     if !around.access.allow_host.is_empty() {
         env.insert("OUTLAST_ALLOW_HOST".to_owned(), around.access.allow_host.join(","));
     }

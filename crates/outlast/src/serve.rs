@@ -17,7 +17,7 @@ use crate::data;
 use crate::failure::{EXIT_CONFIG, Failure};
 use crate::signals::Signals;
 use crate::sources::Read;
-use crate::{diagnostics, logging};
+use crate::{diagnostics, link, logging};
 
 /// A run that is silent for so long says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -68,6 +68,11 @@ async fn serve(args: &ServeArgs, plan: &Plan) -> Result<ExitCode, Failure> {
         heartbeat: HEARTBEAT,
     };
     let runs = Runs::new(settings, &tasks);
+    let machine = std::env::var("FLY_MACHINE_ID").ok();
+    // Behind a gateway it is the gateway that is opened.
+    if let Some(access) = door.access.as_ref().filter(|_| machine.is_none()) {
+        println!("Open {}", link::login(access, &format!("http://{address}")));
+    }
     let desktop = Desktop {
         runs: runs.clone(),
         gate: door.gate,
@@ -77,7 +82,7 @@ async fn serve(args: &ServeArgs, plan: &Plan) -> Result<ExitCode, Failure> {
             PaceRequest::Refused
         },
         access: door.access,
-        machine: std::env::var("FLY_MACHINE_ID").ok(),
+        machine,
     };
     tracing::info!(%address, agent = runs.agent_name(), "the desktop listens");
     phases.enter(Phase::Serving);

@@ -83,7 +83,10 @@ impl Up {
         let door = data::door(&args.access, &listening)?;
         let data = data::folder(args.access.data.as_ref())?;
         let data = std::path::absolute(&data).map_err(Failure::failed)?;
-        let specs = machines::specs(&plan, &Surroundings { data: &data, access: &args.access })?;
+        let specs = machines::specs(
+            &plan,
+            &Surroundings { data: &data, access: &args.access, log: &args.log },
+        )?;
         let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
         let threads = threads.map_or(1, NonZeroUsize::get);
         let names: Vec<_> = plan.services.iter().map(|service| service.name.clone()).collect();
@@ -154,7 +157,8 @@ impl Up {
             Change::Starting => {}
             Change::Exited(report) => {
                 self.gateway.machine_lost(machine);
-                tracing::warn!(machine, ?report, "the machine ended");
+                let (exit, lived, next) = (report.exit, report.lived, report.next);
+                tracing::warn!(machine, ?exit, ?lived, ?next, "the machine ended");
             }
             Change::StartFailed(reason) => {
                 self.gateway.machine_lost(machine);
@@ -204,7 +208,7 @@ impl Up {
             loop {
                 tokio::select! {
                     report = &mut drained => break Some(report),
-                    Some(event) = self.events.recv() => tracing::debug!(?event, "while draining"),
+                    Some(event) = self.events.recv() => self.follow(event),
                     signal = self.signals.next() => {
                         tracing::warn!(signal, "the drain is cut short");
                         break None;

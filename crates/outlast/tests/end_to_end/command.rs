@@ -174,3 +174,19 @@ fn worker_thread(pid: u32) -> u32 {
     };
     ids.filter(is_worker).map(|id| id.parse().unwrap()).next().expect("the worker runs")
 }
+
+#[tokio::test]
+async fn the_desktop_alone_prints_a_link_of_its_own() {
+    let folder = Outlast::folder(&[]);
+    let mut command = Outlast::command(folder.path(), &["serve", "--port", "0"]);
+    let mut serve = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stdout = tokio::io::BufReader::new(serve.stdout.take().unwrap());
+    let mut line = String::new();
+    tokio::io::AsyncBufReadExt::read_line(&mut stdout, &mut line).await.unwrap();
+    let link = line.trim().strip_prefix("Open http://").expect("a link");
+    let (address, path) = link.split_at(link.find('/').unwrap());
+    let address = address.parse().unwrap();
+    assert_eq!(request(address, "GET", path, &[], "").await.unwrap().status, 303);
+    crate::support::signal(serve.id().unwrap(), rustix::process::Signal::TERM);
+    assert!(serve.wait().await.unwrap().success());
+}
