@@ -100,7 +100,7 @@ impl Life {
             let mut voice = self.voice.clone();
             tokio::select! {
                 notice = process.guarded.next() => match notice {
-                    Notice::Started { pid } => self.started(&mut process, pid).await,
+                    Notice::Started { pid } => self.started(&mut process, pid, stopping).await,
                     Notice::Failed(error) => then = Some(self.start_failed(error.to_string()).await),
                     Notice::Ended(exit) => then = Some(self.ended(&process, exit, stopping).await),
                     Notice::Gone => return if stopping == Stopping::Yes { Then::Stop } else {
@@ -120,12 +120,22 @@ impl Life {
         }
     }
 
-    async fn started(&mut self, process: &mut Process, pid: u32) {
+    async fn started(&mut self, process: &mut Process, pid: u32, stopping: Stopping) {
         process.pid = Some(pid);
         self.record.runs_as(pid);
         let took = process.start.elapsed();
         let command = self.spec.command.join(" ");
         let text = format!("Machine started in {took:?}: `{command}`, pid {pid}");
+        self.voice.say(Provider::Runner, Level::Info, text).await;
+        if stopping == Stopping::Yes {
+            self.tell_signal(pid).await;
+        }
+    }
+
+    /// A machine may write, and be asked to stop, before its guard has told its pid; then this is told afterwards.
+    async fn tell_signal(&mut self, pid: u32) {
+        let signal = self.spec.stop.signal;
+        let text = format!("Sending signal {signal} to main child process w/ PID {pid}");
         self.voice.say(Provider::Runner, Level::Info, text).await;
     }
 
@@ -137,9 +147,7 @@ impl Life {
     async fn stop(&mut self, process: &mut Process) {
         self.record.stopping();
         if let Some(pid) = process.pid {
-            let signal = self.spec.stop.signal;
-            let text = format!("Sending signal {signal} to main child process w/ PID {pid}");
-            self.voice.say(Provider::Runner, Level::Info, text).await;
+            self.tell_signal(pid).await;
         }
         process.guarded.stop(self.spec.stop).await;
     }

@@ -264,6 +264,17 @@ async fn a_polite_machine_ends_in_its_own_way() {
     rig.line("machine exited with exit code: 0").await;
 }
 
+/// A machine that had written a line could be asked to stop before its guard had told its pid: then the log never said
+/// that a signal was sent.
+#[tokio::test]
+async fn a_machine_that_is_stopped_before_its_pid_is_known_is_told_in_the_log_all_the_same() {
+    let mut rig = start(vec![shell("exec sleep 1000")]);
+    timeout(LONG, rig.supervisor.stop()).await.unwrap();
+    rig.line("Machine started").await;
+    rig.line("Sending signal SIGINT to main child process w/ PID").await;
+    rig.line("machine was killed by signal 2").await;
+}
+
 #[tokio::test]
 async fn machines_stop_whatever_they_are_doing() {
     let seldom = Backoff::try_new(Duration::from_secs(100), Duration::from_secs(100), 0.0).unwrap();

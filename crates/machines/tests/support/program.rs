@@ -39,7 +39,7 @@ fn listen() {
 /// Owns a machine with a daemon until killed.
 fn own() {
     let program = std::env::current_exe().unwrap();
-    let script = "(setsid sh -c 'trap \"\" HUP INT TERM; echo daemon $$; while :; do sleep 1000; done' &); \
+    let script = "(setsid sh -c 'trap \"\" HUP INT TERM; while :; do sleep 1000 & echo daemon $$; wait; done' &); \
                   exec \"$0\" listen";
     let words = ["sh", "-c", script, program.to_str().unwrap()];
     let spec = LocalSpec {
