@@ -105,6 +105,13 @@ const KEYS: &[KeyDoc] = &[
         doc: "how long an upstream connection is kept unused",
     },
     KeyDoc {
+        key: "upstream.request_buffer",
+        env: Some("OUTLAST_UPSTREAM_REQUEST_BUFFER"),
+        flag: None,
+        default: "\"16KiB\"",
+        doc: "so much of a request body, or all of it, comes within `clocks.head` before it takes a place; at most \"64KiB\"; 0: none, for bodies that are talked over",
+    },
+    KeyDoc {
         key: "drain.grace",
         env: Some("OUTLAST_DRAIN_GRACE"),
         flag: Some("--drain-grace"),

@@ -6,6 +6,7 @@
 //! It happens in two stages, what the user wrote ([`fly::Written`], [`outlast::Written`]) and what the program needs
 //! ([`Plan`]). This crate reads no file, no environment and no arguments: the binary hands it their contents.
 
+mod byte_size;
 mod check;
 mod diagnostic;
 mod duration;
@@ -17,6 +18,7 @@ mod read;
 mod setting;
 mod source;
 
+pub use byte_size::ByteSize;
 pub use check::{Checked, Flags, Sources, Value, check};
 pub use diagnostic::{Diagnostic, Level, Remark};
 pub use duration::{DurationError, format_duration, parse_duration};

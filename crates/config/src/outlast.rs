@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::byte_size::ByteSize;
 use crate::diagnostic::{self, Diagnostic};
 use crate::keys;
 use crate::plan::{AgentKind, Linger, PathPattern};
@@ -32,6 +33,8 @@ pub struct Written {
     pub upstream_linger: Option<Located<Linger>>,
     /// `upstream.idle_timeout`.
     pub upstream_idle_timeout: Option<Located<Duration>>,
+    /// `upstream.request_buffer`.
+    pub upstream_request_buffer: Option<Located<ByteSize>>,
     /// `drain.grace`.
     pub drain_grace: Option<Located<Duration>>,
     /// `agent.kind`.
@@ -89,6 +92,7 @@ fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
         "upstream" => {
             written.upstream_linger = setting(&mut section, "linger");
             written.upstream_idle_timeout = setting(&mut section, "idle_timeout");
+            written.upstream_request_buffer = setting(&mut section, "request_buffer");
         }
         "drain" => written.drain_grace = setting(&mut section, "grace"),
         "agent" => {

@@ -170,6 +170,9 @@ pub struct Upstream {
     pub linger: Linger,
     /// How long an upstream connection is kept unused. `upstream.idle_timeout`, default 4 s.
     pub idle_timeout: Duration,
+    /// So many bytes of a request body, or all of it, arrive before the exchange asks for a place. 0: none.
+    /// `upstream.request_buffer`, default 16 KiB, at most 64 KiB.
+    pub request_buffer: usize,
 }
 
 /// What a lingering upstream connection does with its place (rule 2).

@@ -40,6 +40,12 @@ pub enum ParseSettingError {
         /// The greatest allowed.
         max: u64,
     },
+    /// Not a size.
+    #[error("{given:?} is not a size in bytes")]
+    Bytes {
+        /// What was written.
+        given: String,
+    },
     /// Not an address with a port.
     #[error("{given:?} is not an address with a port")]
     Address {
@@ -86,6 +92,10 @@ impl ParseSettingError {
                 )
             }
             Self::Count { max, .. } => format!("write a number from 0 to {max}"),
+            Self::Bytes { .. } => {
+                "write a whole number with B, KiB, MiB or GiB (kB, MB, GB for powers of ten)"
+                    .to_owned()
+            }
             Self::Address { .. } => "write one such as 127.0.0.1:8080 or [::1]:8080".to_owned(),
             Self::Path { .. } => {
                 "begin it with a slash; `*` stands for one whole segment, as in \"/api/abort/*\""
@@ -123,7 +133,7 @@ pub(crate) trait Setting: Sized {
     fn show(&self) -> String;
 }
 
-fn wrong_kind<T: Setting>(value: &DeValue<'_>) -> ParseSettingError {
+pub(crate) fn wrong_kind<T: Setting>(value: &DeValue<'_>) -> ParseSettingError {
     ParseSettingError::Kind { wanted: T::WANTED, example: T::EXAMPLE, got: kind_name(value) }
 }
 

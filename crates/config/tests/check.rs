@@ -145,6 +145,7 @@ fn every_variable_of_the_reference_is_read() {
         ("OUTLAST_CLOCKS_KEEP_ALIVE", "7s"),
         ("OUTLAST_UPSTREAM_LINGER", "hold"),
         ("OUTLAST_UPSTREAM_IDLE_TIMEOUT", "7s"),
+        ("OUTLAST_UPSTREAM_REQUEST_BUFFER", "7KiB"),
         ("OUTLAST_DRAIN_GRACE", "7s"),
         ("OUTLAST_AGENT_KIND", "scout"),
         ("OUTLAST_AGENT_PACE", "7s"),

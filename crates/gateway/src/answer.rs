@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use outlast_http1::Transport;
@@ -18,10 +19,8 @@ pub(crate) enum Next {
     KeepAlive,
     /// It is closed after what was written has been taken.
     Close,
-    /// It is closed at once: the client is gone, or the framing shows what is missing.
+    /// It is closed at once: the client is gone, or sees what is missing.
     Drop,
-    /// It is reset: the client must not take what it got for a whole.
-    Abort,
 }
 
 /// A complete response.
@@ -69,21 +68,27 @@ impl Answer {
         include: Include,
     ) -> (usize, Next) {
         let wire = self.wire(id, next, include);
-        let mut written = 0;
-        let write = poll_fn(|cx| {
-            while written < wire.len() {
-                match client.poll_write(cx, &wire[written..]) {
-                    std::task::Poll::Ready(Ok(count)) if count > 0 => written += count,
-                    std::task::Poll::Ready(_failed) => break,
-                    std::task::Poll::Pending => return std::task::Poll::Pending,
-                }
-            }
-            std::task::Poll::Ready(())
-        });
-        // A client that does not take a kilobyte in this time does not wait for it.
-        let _in_time = clock::timeout(CLOSE_TIMEOUT, write).await;
+        let written = write(client, &wire).await;
         (written, if written == wire.len() { next } else { Next::Drop })
     }
+}
+
+/// Writes a few bytes to a client, and says how many it took: one that does not take a kilobyte in this time does not wait
+/// for it.
+pub(crate) async fn write<T: Transport>(client: &mut T, wire: &[u8]) -> usize {
+    let mut written = 0;
+    let write = poll_fn(|cx| {
+        while written < wire.len() {
+            match client.poll_write(cx, &wire[written..]) {
+                Poll::Ready(Ok(count)) if count > 0 => written += count,
+                Poll::Ready(_failed) => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    });
+    let _in_time = clock::timeout(CLOSE_TIMEOUT, write).await;
+    written
 }
 
 /// Whether the body is sent: not in answer to `HEAD`.
@@ -126,7 +131,6 @@ fn reason(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
         _ => "Error",
     }
 }

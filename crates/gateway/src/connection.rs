@@ -47,7 +47,6 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
             Next::KeepAlive => turn = Turn::Later,
             Next::Close => return Box::pin(close_politely(&mut client)).await,
             Next::Drop => return,
-            Next::Abort => return client.abort_on_drop(),
         }
     }
 }

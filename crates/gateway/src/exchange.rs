@@ -6,22 +6,28 @@ use std::task::Poll;
 
 use outlast_admission::{Attempt, Class, MachineKey, Permit, Refusal};
 use outlast_config::Accounting;
-use outlast_http1::{Exchange, Failure, Finished, Inbox, Request, ResponseRules, Stage, Transport};
+use outlast_http1::{
+    BodyError, Exchange, Failure, Finished, Gather, GatherError, Inbox, Request, ResponseRules,
+    Stage, Transport,
+};
 use outlast_observe::{
     EndedBy, ExchangeStart, MachineFault, MachineSlot, Outcome, Record, RecordGuard, RefusalReason,
     RequestId, TimedClock,
 };
+use outlast_runtime::clock;
 
 use crate::answer::{Answer, Include, Next};
 use crate::gateway::Lane;
 use crate::upstream::{ConnectError, Dispatch, Origin};
 use crate::watch::{Interrupted, watching};
-use crate::{headers, refusal};
+use crate::{answer, headers, refusal};
 
 /// Why an exchange did not reach a machine.
 #[derive(Debug)]
 pub(crate) enum Stopped {
     Refused(Refusal),
+    /// The request body is none.
+    Body(BodyError),
     Outcome(Outcome),
 }
 
@@ -85,12 +91,7 @@ async fn dispatch<T: Transport>(
     let class = lane.service.class(&lane.shared.plan, &request.target.path);
     let guard = lane.begin(peer, id, &mut request.target);
     let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
-    let attempt = lane.service.admission.attempt(peer.ip(), class);
-    let dispatched = match wait(lane, client, inbox, guard.record(), attempt).await {
-        Ok(permit) => connect(lane, client, inbox, guard.record(), permit).await,
-        Err(stopped) => Err(stopped),
-    };
-    let dispatch = match dispatched {
+    let dispatch = match place(lane, client, inbox, guard.record(), class, &mut request).await {
         Ok(dispatch) => dispatch,
         Err(stopped) => {
             let keeps_alive = request.keep_alive && request.discard_body(inbox);
@@ -112,6 +113,59 @@ async fn dispatch<T: Transport>(
             Err(fail(lane, client, guard, reply, cut, Begun::No).await)
         }
     }
+}
+
+/// Leads a request to a machine: enough of its body first, so that who sends slowly takes no place, then a place, then a
+/// connection.
+async fn place<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    class: Class,
+    request: &mut Request,
+) -> Result<Dispatch, Stopped> {
+    let enough = lane.shared.plan.upstream.request_buffer;
+    if enough > 0 && !request.body.is_ended() {
+        receive(lane, client, inbox, record, request, enough).await?;
+    }
+    let attempt = lane.service.admission.attempt(record.client().ip(), class);
+    let permit = wait(lane, client, inbox, record, attempt).await?;
+    connect(lane, client, inbox, record, permit).await
+}
+
+/// Waits for the request body, or for enough of it, under the clock of the head.
+async fn receive<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    request: &mut Request,
+    enough: usize,
+) -> Result<(), Stopped> {
+    let mut gather = Gather::new(&request.body, enough);
+    record.enter(Stage::Receiving);
+    if request.expects_continue && inbox.is_empty() {
+        // The client waits for this word, and we for its body (RFC 9110 section 10.1.1).
+        request.expectation_is_met();
+        let wire = b"HTTP/1.1 100 Continue\r\n\r\n";
+        if answer::write(client, wire).await < wire.len() {
+            return Err(Stopped::Outcome(Outcome::ClientGone(Stage::Receiving)));
+        }
+    }
+    let received = poll_fn(|cx| {
+        if let Poll::Ready(by) = record.poll_ended(cx) {
+            return Poll::Ready(Err(Stopped::Outcome(Outcome::Ended(by))));
+        }
+        inbox.poll_gather(cx, client, &mut gather).map_err(|error| match error {
+            GatherError::Gone(_) => Stopped::Outcome(Outcome::ClientGone(Stage::Receiving)),
+            GatherError::Body(error) => Stopped::Body(error),
+        })
+    });
+    let received = clock::timeout(lane.shared.plan.clocks.head, received).await;
+    received.unwrap_or(Err(Stopped::Outcome(Outcome::TimedOut(TimedClock::Head))))?;
+    record.enter(Stage::Queued);
+    Ok(())
 }
 
 /// Waits for a place.
@@ -196,11 +250,7 @@ async fn broken<T: Transport>(lane: &Lane, client: &mut T, live: Live, cut: Cut)
     let Live { guard, reply, exchange, dispatch, .. } = live;
     // Before anything is said to the client: its machine is free at once.
     drop(dispatch);
-    let begun = match (exchange.has_responded(), exchange.is_delimited_by_close()) {
-        (false, _) => Begun::No,
-        (true, false) => Begun::Framed,
-        (true, true) => Begun::UntilClose,
-    };
+    let begun = if exchange.has_responded() { Begun::Yes } else { Begun::No };
     fail(lane, client, guard, reply, cut, begun).await
 }
 
@@ -251,6 +301,7 @@ fn begin(
         keep_alive: request.keep_alive,
         lines: headers::for_client(region, id).into_bytes().into(),
         replay: lane.service.replay_rule(1),
+        upgrade: request.upgrade.take(),
     };
     Exchange::new(request, lines.as_bytes(), rules, inbox).map_err(Failure::RequestBody)
 }
@@ -274,14 +325,12 @@ fn settle(lane: &Lane, live: Live, finished: Finished) -> Next {
     if finished.client_keep_alive { Next::KeepAlive } else { Next::Close }
 }
 
-/// How much of a response the client has got.
+/// Whether the client has got something of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Begun {
     No,
-    /// Its framing shows that it is cut.
-    Framed,
-    /// Only a reset shows that it is cut.
-    UntilClose,
+    /// It sees that it is cut: by its framing, or, where only a close delimits it, by a reset.
+    Yes,
 }
 
 /// The response is not complete, and will not be.
@@ -294,42 +343,28 @@ async fn fail<T: Transport>(
     begun: Begun,
 ) -> Next {
     let stage = guard.record().stage();
-    let bad_body = match &cut {
-        Cut::Failure(Failure::RequestBody(error)) => Some(error.to_string()),
-        _ => None,
-    };
-    let outcome = match cut {
-        Cut::Refused(refusal) => {
-            return stop(lane, client, guard, reply, Stopped::Refused(refusal)).await;
+    let stopped = match cut {
+        Cut::Refused(refusal) => Stopped::Refused(refusal),
+        Cut::Failure(Failure::RequestBody(error)) => Stopped::Body(error),
+        Cut::ReplayedNowhere => {
+            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Response))
         }
-        Cut::ReplayedNowhere => Outcome::MachineFailed(stage, MachineFault::Response),
-        Cut::Ended(by) => Outcome::Ended(by),
-        Cut::Connect(error) => connect_outcome(&error),
-        Cut::Failure(Failure::ClientGone(_)) => Outcome::ClientGone(stage),
-        Cut::Failure(Failure::RequestBody(_)) => Outcome::Refused(RefusalReason::BadRequest),
+        Cut::Ended(by) => Stopped::Outcome(Outcome::Ended(by)),
+        Cut::Connect(error) => Stopped::Outcome(connect_outcome(&error)),
+        Cut::Failure(Failure::ClientGone(_)) => Stopped::Outcome(Outcome::ClientGone(stage)),
         Cut::Failure(Failure::MachineConnection(_)) => {
-            Outcome::MachineFailed(stage, MachineFault::Closed)
+            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Closed))
         }
         Cut::Failure(Failure::ResponseHead(_) | Failure::ResponseBody(_) | Failure::Replay(_)) => {
-            Outcome::MachineFailed(stage, MachineFault::Response)
+            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Response))
         }
     };
-    match (begun, outcome) {
-        (_, Outcome::ClientGone(_)) | (Begun::Framed, _) => {
-            guard.finish(outcome);
+    match begun {
+        Begun::No => stop(lane, client, guard, reply, stopped).await,
+        Begun::Yes => {
+            guard.finish(stopped.outcome());
             Next::Drop
         }
-        (Begun::UntilClose, _) => {
-            guard.finish(outcome);
-            Next::Abort
-        }
-        (Begun::No, _) => match bad_body {
-            Some(detail) => {
-                let answer = refusal::bad_body(detail, reply.id, lane.shared.observe.region());
-                answer_with(lane, client, guard, reply, outcome, &answer).await
-            }
-            None => stop(lane, client, guard, reply, Stopped::Outcome(outcome)).await,
-        },
     }
 }
 
@@ -345,6 +380,7 @@ async fn stop<T: Transport>(
     let outcome = stopped.outcome();
     let answer = match stopped {
         Stopped::Refused(refused) => Some(refusal::refused(refused, reply.id, region)),
+        Stopped::Body(error) => Some(refusal::bad_body(&error, reply.id, region)),
         Stopped::Outcome(outcome) => refusal::failed(outcome, reply.id, region),
     };
     match answer {
@@ -384,6 +420,7 @@ impl Stopped {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Refused(refused) => Outcome::Refused(refusal::reason(*refused)),
+            Self::Body(_) => Outcome::Refused(RefusalReason::BadRequest),
             Self::Outcome(outcome) => *outcome,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use outlast_admission::Refusal;
-use outlast_http1::HeadError;
+use outlast_http1::{BodyError, HeadError};
 use outlast_observe::{MachineFault, Outcome, RefusalReason, RequestId, TimedClock};
 use serde_json::json;
 
@@ -94,6 +94,9 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
         Outcome::TimedOut(TimedClock::Connect) => {
             (504, "connection_timeout", "the machine did not accept the connection in time")
         }
+        Outcome::TimedOut(TimedClock::Head) => {
+            return Some(late("the request body did not come", Some((id, region))));
+        }
         _ => return None,
     };
     let problem = Problem {
@@ -121,29 +124,34 @@ pub(crate) fn bad_request(error: &HeadError) -> Answer {
 }
 
 /// The answer to a request body that breaks the chunked coding before the response began.
-pub(crate) fn bad_body(detail: String, id: RequestId, region: &str) -> Answer {
+pub(crate) fn bad_body(error: &BodyError, id: RequestId, region: &str) -> Answer {
     let problem = Problem {
         status: 400,
         kind: "bad_request",
         title: "the request cannot be relayed",
-        detail,
+        detail: error.to_string(),
         proxy_error: "http_request_error",
         retry_after: None,
     };
     problem.answer(Some((id, region)))
 }
 
-/// The answer to a head that did not come in time (RFC 9110 section 15.5.9).
+/// The answer to a head that did not come in time.
 pub(crate) fn head_timeout() -> Answer {
+    late("the request head was not complete", None)
+}
+
+/// RFC 9110 section 15.5.9.
+fn late(what: &str, id: Option<(RequestId, &str)>) -> Answer {
     let problem = Problem {
         status: 408,
         kind: "head_timeout",
-        title: "the request head did not come in time",
-        detail: "the request head was not complete within clocks.head".to_owned(),
+        title: "the request did not come in time",
+        detail: format!("{what} within clocks.head"),
         proxy_error: "http_request_error",
         retry_after: None,
     };
-    problem.answer(None)
+    problem.answer(id)
 }
 
 impl Problem<'_> {

@@ -43,6 +43,9 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
         }
     };
     record.enter(Stage::Streaming);
+    // However it is cut, neither side may take what it got for everything.
+    client.abort_on_drop();
+    dispatch.stream.abort_on_drop();
     let mut tunnel = Tunnel::new(&mut inbox);
     let moved = poll_fn(|cx| {
         if let Poll::Ready(by) = record.poll_ended(cx) {
@@ -52,15 +55,16 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
         tunnel.poll(cx, &mut client, &mut dispatch.stream, received, sent).map_err(Cut::Tunnel)
     });
     let outcome = match moved.await {
-        Ok(()) => return guard.finish(Outcome::Completed),
+        Ok(()) => {
+            client.close_on_drop();
+            dispatch.stream.close_on_drop();
+            Outcome::Completed
+        }
         Err(Cut::Tunnel(TunnelError::Client(_))) => Outcome::ClientGone(Stage::Streaming),
         Err(Cut::Tunnel(TunnelError::Machine(_))) => {
             Outcome::MachineFailed(Stage::Streaming, MachineFault::Closed)
         }
         Err(Cut::Ended(by)) => Outcome::Ended(by),
     };
-    // Neither side may take what it got for everything.
-    client.abort_on_drop();
-    dispatch.stream.abort_on_drop();
     guard.finish(outcome);
 }

@@ -4,10 +4,12 @@
 
 use thiserror::Error;
 
+use crate::trailers::{Sender, TrailerSection};
+
 /// A chunk-size line may carry extensions; beyond this the sender is not honest (RFC 9112 section 7.1.1).
 const CHUNK_LINE_BYTES_MAX: u16 = 4096;
-/// Trailer fields of a response, all lines together.
-const TRAILER_BYTES_MAX: u16 = 8192;
+/// 16 digits are 2^64; more can only be zeros without end.
+const CHUNK_SIZE_DIGITS_MAX: u8 = 16;
 
 /// How chunked bytes are passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +29,16 @@ enum State {
     Ended,
     Length(u64),
     UntilClose,
-    Chunked { at: At, coding: Coding, trailers: Trailers },
-}
-
-/// What to do with trailer fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trailers {
-    Pass,
-    Refuse,
+    Chunked {
+        at: At,
+        coding: Coding,
+        sender: Sender,
+    },
+    /// After the last chunk. Boxed: few messages have a trailer section.
+    Trailers {
+        section: Box<TrailerSection>,
+        coding: Coding,
+    },
 }
 
 /// The position within the chunked coding.
@@ -42,7 +46,10 @@ enum Trailers {
 enum At {
     /// In the chunk-size line, before any digit.
     SizeStart,
-    Size(u64),
+    Size {
+        size: u64,
+        digits: u8,
+    },
     Extension {
         size: u64,
         seen: u16,
@@ -55,17 +62,6 @@ enum At {
     },
     DataCr,
     DataLf,
-    /// At the start of a line after the last chunk.
-    TrailerStart {
-        seen: u16,
-    },
-    TrailerLine {
-        seen: u16,
-    },
-    TrailerLf {
-        seen: u16,
-    },
-    EndLf,
 }
 
 /// Why a body is not one.
@@ -75,7 +71,7 @@ pub enum BodyError {
     /// RFC 9112 section 7.1: the size is hexadecimal, without sign or blanks.
     #[error("chunk size is not a hexadecimal number")]
     ChunkSize,
-    /// A chunk larger than 2^60 bytes is not real.
+    /// A chunk of 2^60 bytes is not real, and a size has no more than 16 digits.
     #[error("chunk size is too large")]
     ChunkTooLarge,
     /// Chunk lines end in CRLF and nothing else.
@@ -84,12 +80,15 @@ pub enum BodyError {
     /// More than 4096 bytes of chunk extension.
     #[error("chunk extension is longer than 4096 bytes")]
     ExtensionTooLong,
-    /// Trailer fields in a request, which are not relayed yet.
-    #[error("trailer fields are not supported in requests")]
-    Trailers,
-    /// More than 8192 bytes of trailer fields, or malformed ones.
-    #[error("trailer section is malformed or longer than 8192 bytes")]
+    /// More than 8192 bytes of trailer fields.
+    #[error("trailer section is longer than 8192 bytes")]
+    TrailersTooLong,
+    /// RFC 9112 section 7.1.2: trailers are field lines.
+    #[error("trailer section is malformed")]
     TrailerSection,
+    /// RFC 9110 section 6.5.1.
+    #[error("a trailer field is one that may only stand in a head")]
+    ForbiddenTrailer,
     /// The connection ended before the body did.
     #[error("connection closed before the end of the body")]
     Truncated,
@@ -117,16 +116,16 @@ impl Body {
         Self(if length == 0 { State::Ended } else { State::Length(length) })
     }
 
-    /// A chunked request body; trailer fields are refused.
+    /// A chunked request body; trailer fields pass, but for those by which a client could claim to be another.
     #[must_use]
     pub fn chunked_request() -> Self {
-        Self(State::Chunked { at: At::SizeStart, coding: Coding::AsIs, trailers: Trailers::Refuse })
+        Self(State::Chunked { at: At::SizeStart, coding: Coding::AsIs, sender: Sender::Client })
     }
 
     /// A chunked response body; trailer fields pass, or are left out with the chunk sizes.
     #[must_use]
     pub fn chunked_response(coding: Coding) -> Self {
-        Self(State::Chunked { at: At::SizeStart, coding, trailers: Trailers::Pass })
+        Self(State::Chunked { at: At::SizeStart, coding, sender: Sender::Machine })
     }
 
     /// A body that ends when the sender closes.
@@ -150,7 +149,12 @@ impl Body {
     /// Whether what is passed on has no end of its own: no length, and no chunks or decoded ones.
     #[must_use]
     pub fn is_delimited_by_close(&self) -> bool {
-        matches!(self.0, State::UntilClose | State::Chunked { coding: Coding::Decoded, .. })
+        matches!(
+            self.0,
+            State::UntilClose
+                | State::Chunked { coding: Coding::Decoded, .. }
+                | State::Trailers { coding: Coding::Decoded, .. }
+        )
     }
 
     /// Shows the next bytes; decoded chunk data is moved to the front of `bytes`.
@@ -170,6 +174,12 @@ impl Body {
                 Ok(Advanced { consumed, forward: consumed })
             }
             State::Chunked { .. } => self.advance_chunked(bytes),
+            State::Trailers { coding, .. } => {
+                let coding = *coding;
+                let consumed = self.advance_trailers(bytes)?;
+                let forward = if coding == Coding::Decoded { 0 } else { consumed };
+                Ok(Advanced { consumed, forward })
+            }
         }
     }
 
@@ -184,19 +194,22 @@ impl Body {
                 self.0 = State::Ended;
                 Ok(())
             }
-            State::Length(_) | State::Chunked { .. } => Err(BodyError::Truncated),
+            State::Length(_) | State::Chunked { .. } | State::Trailers { .. } => {
+                Err(BodyError::Truncated)
+            }
         }
     }
 
     fn advance_chunked(&mut self, bytes: &mut [u8]) -> Result<Advanced, BodyError> {
-        let State::Chunked { at, coding, trailers } = &mut self.0 else {
+        let State::Chunked { at, coding, sender } = &mut self.0 else {
             unreachable!("the caller matched a chunked body")
         };
+        let (coding, sender) = (*coding, *sender);
         let (mut index, mut decoded) = (0, 0);
         while index < bytes.len() {
             if let At::Data { left } = at {
                 let run = clamp(*left, bytes.len() - index);
-                if *coding == Coding::Decoded {
+                if coding == Coding::Decoded {
                     bytes.copy_within(index..index + run, decoded);
                     decoded += run;
                 }
@@ -207,66 +220,76 @@ impl Body {
                 }
                 continue;
             }
-            let next = at.next(bytes[index], *trailers)?;
+            let next = at.next(bytes[index])?;
             index += 1;
             let Some(next) = next else {
-                let forward = if *coding == Coding::Decoded { decoded } else { index };
-                self.0 = State::Ended;
-                return Ok(Advanced { consumed: index, forward });
+                index += self.begin_trailers(coding, sender, &bytes[index..])?;
+                break;
             };
             *at = next;
         }
-        let forward = if *coding == Coding::Decoded { decoded } else { index };
+        let forward = if coding == Coding::Decoded { decoded } else { index };
         Ok(Advanced { consumed: index, forward })
+    }
+
+    /// The last chunk has come; `bytes` follow it. Returns how many of them belong to the message.
+    fn begin_trailers(
+        &mut self,
+        coding: Coding,
+        sender: Sender,
+        bytes: &[u8],
+    ) -> Result<usize, BodyError> {
+        if bytes.starts_with(b"\r\n") {
+            self.0 = State::Ended;
+            return Ok(2);
+        }
+        self.0 = State::Trailers { section: Box::new(TrailerSection::new(sender)), coding };
+        self.advance_trailers(bytes)
+    }
+
+    fn advance_trailers(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
+        let State::Trailers { section, .. } = &mut self.0 else {
+            unreachable!("the caller knows that a trailer section has begun")
+        };
+        let (consumed, is_complete) = section.advance(bytes)?;
+        if is_complete {
+            self.0 = State::Ended;
+        }
+        Ok(consumed)
     }
 }
 
 impl At {
-    /// The position after `byte`; None after the last byte of the body.
-    fn next(self, byte: u8, trailers: Trailers) -> Result<Option<Self>, BodyError> {
+    /// The position after `byte`; None after the line of the last chunk.
+    fn next(self, byte: u8) -> Result<Option<Self>, BodyError> {
         let next = match (self, byte) {
-            (Self::SizeStart, _) => Self::Size(hex(byte).ok_or(BodyError::ChunkSize)?),
-            (Self::Size(size), b'\r') => Self::SizeLf { size },
-            (Self::Size(size), b';') => Self::Extension { size, seen: 0 },
-            (Self::Size(size), _) => {
+            (Self::SizeStart, _) => {
+                Self::Size { size: hex(byte).ok_or(BodyError::ChunkSize)?, digits: 1 }
+            }
+            (Self::Size { size, .. }, b'\r') => Self::SizeLf { size },
+            (Self::Size { size, .. }, b';') => Self::Extension { size, seen: 0 },
+            (Self::Size { size, digits }, _) => {
                 let digit = hex(byte).ok_or(BodyError::ChunkSize)?;
-                if size >> 56 != 0 {
+                if size >> 56 != 0 || digits == CHUNK_SIZE_DIGITS_MAX {
                     return Err(BodyError::ChunkTooLarge);
                 }
-                Self::Size(size << 4 | digit)
+                Self::Size { size: size << 4 | digit, digits: digits + 1 }
             }
             (Self::Extension { size, .. }, b'\r') => Self::SizeLf { size },
-            (Self::Extension { .. }, b'\n' | b'\0') => return Err(BodyError::ChunkLineEnd),
+            (Self::Extension { .. }, byte) if byte.is_ascii_control() && byte != b'\t' => {
+                return Err(BodyError::ChunkLineEnd);
+            }
             (Self::Extension { size, seen }, _) if seen < CHUNK_LINE_BYTES_MAX => {
                 Self::Extension { size, seen: seen + 1 }
             }
             (Self::Extension { .. }, _) => return Err(BodyError::ExtensionTooLong),
-            (Self::SizeLf { size: 0 }, b'\n') => Self::TrailerStart { seen: 0 },
+            (Self::SizeLf { size: 0 }, b'\n') => return Ok(None),
             (Self::SizeLf { size }, b'\n') => Self::Data { left: size },
             (Self::DataCr, b'\r') => Self::DataLf,
             (Self::DataLf, b'\n') => Self::SizeStart,
             (Self::SizeLf { .. } | Self::DataCr | Self::DataLf, _) => {
                 return Err(BodyError::ChunkLineEnd);
             }
-            (Self::TrailerStart { .. }, b'\r') => Self::EndLf,
-            (Self::EndLf, b'\n') => return Ok(None),
-            (Self::TrailerStart { .. }, _) if trailers == Trailers::Refuse => {
-                return Err(BodyError::Trailers);
-            }
-            (Self::TrailerLine { seen }, b'\r') => Self::TrailerLf { seen },
-            (Self::TrailerLf { seen }, b'\n') => Self::TrailerStart { seen },
-            (Self::TrailerStart { seen } | Self::TrailerLine { seen }, _)
-                if seen < TRAILER_BYTES_MAX && byte != b'\n' && byte != b'\0' =>
-            {
-                Self::TrailerLine { seen: seen + 1 }
-            }
-            (
-                Self::TrailerStart { .. }
-                | Self::TrailerLine { .. }
-                | Self::TrailerLf { .. }
-                | Self::EndLf,
-                _,
-            ) => return Err(BodyError::TrailerSection),
             (Self::Data { .. }, _) => unreachable!("data is taken in runs"),
         };
         Ok(Some(next))
@@ -325,9 +348,20 @@ mod tests {
             (b"1\r\nab", BodyError::ChunkLineEnd),
             (b"1\r\na\n", BodyError::ChunkLineEnd),
             (b"10000000000000000\r\n", BodyError::ChunkTooLarge),
-            (b"0\r\n\n", BodyError::Trailers),
-            (b"0\r\nA: b\r\n\r\n", BodyError::Trailers),
+            (b"00000000000000001\r\n", BodyError::ChunkTooLarge),
+            (b"5;a\rb\r\n", BodyError::ChunkLineEnd),
+            (b"5;a\0\r\n", BodyError::ChunkLineEnd),
+            (b"0\r\n\n", BodyError::TrailerSection),
             (b"0\r\n\rx", BodyError::TrailerSection),
+            (b"0\r\nA: b\n\r\n", BodyError::TrailerSection),
+            (b"0\r\nA: b\rc\r\n\r\n", BodyError::TrailerSection),
+            (b"0\r\nA : b\r\n\r\n", BodyError::TrailerSection),
+            (b"0\r\nA: b\r\n c\r\n\r\n", BodyError::TrailerSection),
+            (b"0\r\nA: \0\r\n\r\n", BodyError::TrailerSection),
+            (b"0\r\nA\r\n\r\n", BodyError::TrailerSection),
+            (b"0\r\nContent-Length: 3\r\n\r\n", BodyError::ForbiddenTrailer),
+            (b"0\r\ntransfer-encoding: chunked\r\n\r\n", BodyError::ForbiddenTrailer),
+            (b"0\r\nX: y\r\nFly-Client-IP: 6.6.6.6\r\n\r\n", BodyError::ForbiddenTrailer),
         ] {
             let result = feed(&mut Body::chunked_request(), bytes);
             assert_eq!(result, Err(error), "{}", bytes.escape_ascii());
@@ -336,12 +370,15 @@ mod tests {
         assert_eq!(feed(&mut Body::chunked_request(), &long), Err(BodyError::ExtensionTooLong));
         let long = [b"0\r\nA: ".as_slice(), &[b'a'; 9000]].concat();
         let mut response = Body::chunked_response(Coding::AsIs);
-        assert_eq!(feed(&mut response, &long), Err(BodyError::TrailerSection));
+        assert_eq!(feed(&mut response, &long), Err(BodyError::TrailersTooLong));
     }
 
     #[test]
-    fn response_trailers_pass_and_are_left_out_when_decoding() {
+    fn trailers_pass_and_are_left_out_when_decoding() {
         let bytes = b"3\r\nabc\r\n0\r\nDigest: x\r\n\r\n";
+        let mut request = Body::chunked_request();
+        assert_eq!(feed(&mut request, bytes), Ok((bytes.len(), bytes.to_vec())));
+        assert!(request.is_ended());
         let mut body = Body::chunked_response(Coding::AsIs);
         assert_eq!(feed(&mut body, bytes), Ok((bytes.len(), bytes.to_vec())));
         assert!(body.is_ended());
@@ -356,6 +393,7 @@ mod tests {
         fn chunks_are_followed_across_any_reads(
             chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 0..8),
             extension in "(;[a-z]{0,5})?",
+            trailers in "(X[A-Z]{1,3}: [a-z]{0,3}\r\n){0,3}",
             rest in proptest::collection::vec(any::<u8>(), 0..10),
             cuts in proptest::collection::vec(1usize..12, 1..40),
         ) {
@@ -365,7 +403,7 @@ mod tests {
                 wire.extend(chunk);
                 wire.extend(b"\r\n");
             }
-            wire.extend(b"0\r\n\r\n");
+            wire.extend(format!("0\r\n{trailers}\r\n").bytes());
             let end = wire.len();
             wire.extend(&rest);
             for coding in [Coding::AsIs, Coding::Decoded] {

@@ -5,8 +5,10 @@ use thiserror::Error;
 
 /// The largest head, request or response, in bytes. Node.js allows 16 KiB, HAProxy 16 KiB, nginx 32 KiB.
 pub const HEAD_BYTES_MAX: usize = 32 * 1024;
-/// The most fields of a head. HAProxy allows 101, hyper 100.
-pub(crate) const FIELDS_MAX: usize = 100;
+/// The most interim responses (100 to 199) before a final one. One `100` and a few `103` are usual.
+pub(crate) const INTERIM_HEADS_MAX: u8 = 16;
+/// The most fields of a head. HAProxy allows 101, hyper 100, nginx as many as fit its buffers.
+pub(crate) const FIELDS_MAX: usize = 128;
 /// The longest request target; RFC 9112 section 3 asks for at least 8000 bytes.
 pub(crate) const TARGET_BYTES_MAX: usize = 8192;
 
@@ -29,12 +31,15 @@ pub enum HeadError {
     /// Every line of a head ends in CRLF (RFC 9112 section 2.2 allows, and we refuse, the bare LF).
     #[error("a line of the message head ends in a bare LF")]
     BareLf,
-    /// Another version than HTTP/1.0 or HTTP/1.1.
+    /// Another version than HTTP/1.0 or HTTP/1.1: HTTP/0.9, or the preface of HTTP/2.
     #[error("HTTP version is not 1.0 or 1.1")]
     Version,
-    /// More than [`HEAD_BYTES_MAX`] bytes or 100 fields.
-    #[error("message head has more than {HEAD_BYTES_MAX} bytes or {FIELDS_MAX} fields")]
+    /// More than [`HEAD_BYTES_MAX`] bytes.
+    #[error("message head is larger than {HEAD_BYTES_MAX} bytes")]
     TooLarge,
+    /// More than 128 fields.
+    #[error("message head has more than {FIELDS_MAX} fields")]
+    TooManyFields,
     /// A request target of more than 8192 bytes.
     #[error("request target is longer than {TARGET_BYTES_MAX} bytes")]
     TargetTooLong,
@@ -42,7 +47,7 @@ pub enum HeadError {
     #[error("request target is not valid")]
     Target,
     /// RFC 9112 section 3.2: exactly one valid `Host`.
-    #[error("an HTTP/1.1 request has exactly one valid Host field")]
+    #[error("a request has exactly one valid host")]
     Host,
     /// RFC 9112 section 6.3: two lengths, a list, or not a number.
     #[error("Content-Length is not one decimal number")]
@@ -59,9 +64,21 @@ pub enum HeadError {
     /// A method that opens a tunnel.
     #[error("CONNECT is not supported")]
     Connect,
-    /// A protocol change.
-    #[error("Upgrade is not supported yet")]
-    Upgrade,
+    /// RFC 9110 section 7.6.2: the request was to end here, and there is nothing here that answers it.
+    #[error("Max-Forwards is 0, and the gateway itself has no answer")]
+    MaxForwards,
+    /// A status below 100 or above 599 (RFC 9110 section 15).
+    #[error("response status is not one of 100 to 599")]
+    Status,
+    /// RFC 9110 section 15.2.2: a change of protocol that the request did not ask for.
+    #[error("response changes to a protocol that was not asked for")]
+    UnaskedUpgrade,
+    /// More interim responses than any honest machine sends.
+    #[error("more than {INTERIM_HEADS_MAX} interim responses before the final one")]
+    TooManyInterims,
+    /// The machine spoke before anything was asked of it.
+    #[error("response came before the request")]
+    Unasked,
     /// `Expect` with anything else than `100-continue`.
     #[error("expectation is not supported; only 100-continue is")]
     Expectation,
@@ -72,18 +89,19 @@ impl HeadError {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::Version => 505,
-            Self::TooLarge => 431,
+            Self::TooLarge | Self::TooManyFields => 431,
             Self::TargetTooLong => 414,
-            Self::TransferCoding | Self::Connect | Self::Upgrade => 501,
+            Self::TransferCoding | Self::Connect | Self::MaxForwards => 501,
             Self::Expectation => 417,
             Self::Syntax(_)
             | Self::BareLf
+            | Self::Version
             | Self::Target
             | Self::Host
             | Self::ContentLength
             | Self::AmbiguousFraming
             | Self::Connection => 400,
+            Self::Status | Self::UnaskedUpgrade | Self::TooManyInterims | Self::Unasked => 502,
         }
     }
 }
@@ -91,7 +109,7 @@ impl HeadError {
 impl From<httparse::Error> for HeadError {
     fn from(error: httparse::Error) -> Self {
         match error {
-            httparse::Error::TooManyHeaders => Self::TooLarge,
+            httparse::Error::TooManyHeaders => Self::TooManyFields,
             httparse::Error::Version => Self::Version,
             other => Self::Syntax(other),
         }
@@ -105,15 +123,18 @@ pub(crate) struct Fields<'h> {
     pub(crate) chunked: bool,
     pub(crate) close: bool,
     pub(crate) keep_alive: bool,
-    pub(crate) upgrade: bool,
-    /// Other fields that `Connection` nominates: not passed on (RFC 9110 section 7.6.1).
+    /// The last `Upgrade`, if `Connection` names the field.
+    pub(crate) upgrade: Option<&'h str>,
+    /// Whether the sender takes trailer fields: `TE: trailers`, if `Connection` names the field.
+    pub(crate) takes_trailers: bool,
+    /// Fields that `Connection` nominates: not passed on (RFC 9110 section 7.6.1).
     nominated: Vec<&'h str>,
 }
 
 impl<'h> Fields<'h> {
     pub(crate) fn scan(fields: &[Header<'h>], version: Version) -> Result<Self, HeadError> {
         let mut scan = Self::default();
-        let mut transfer_encoding = None;
+        let (mut transfer_encoding, mut upgrade, mut te) = (None, None, None);
         for field in fields {
             if is(field.name, "content-length") {
                 let length = decimal(field.value).ok_or(HeadError::ContentLength)?;
@@ -126,8 +147,15 @@ impl<'h> Fields<'h> {
                 }
             } else if is(field.name, "connection") {
                 scan.options(field.value)?;
+            } else if is(field.name, "upgrade") {
+                upgrade = str::from_utf8(field.value).ok();
+            } else if is(field.name, "te") {
+                te = str::from_utf8(field.value).ok();
             }
         }
+        let names = |option: &str| scan.nominated.iter().any(|nominated| is(nominated, option));
+        scan.upgrade = upgrade.filter(|_| names("upgrade"));
+        scan.takes_trailers = te.is_some_and(|te| names("te") && has_token(te, "trailers"));
         if let Some(value) = transfer_encoding {
             if scan.content_length.is_some() || version == Version::Http10 {
                 return Err(HeadError::AmbiguousFraming);
@@ -147,8 +175,6 @@ impl<'h> Fields<'h> {
                 self.close = true;
             } else if is(option, "keep-alive") {
                 self.keep_alive = true;
-            } else if is(option, "upgrade") {
-                self.upgrade = true;
             } else if ["host", "content-length", "transfer-encoding"]
                 .iter()
                 .any(|name| is(option, name))
@@ -163,8 +189,8 @@ impl<'h> Fields<'h> {
 
     /// Whether the field ends at this hop (RFC 9110 section 7.6.1).
     pub(crate) fn is_hop_by_hop(&self, name: &str) -> bool {
-        const HOP_BY_HOP: [&str; 6] =
-            ["connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"];
+        const HOP_BY_HOP: [&str; 5] =
+            ["connection", "keep-alive", "proxy-connection", "te", "upgrade"];
         HOP_BY_HOP.iter().any(|hop| is(name, hop))
             || self.nominated.iter().any(|nominated| is(name, nominated))
     }
@@ -175,8 +201,14 @@ pub(crate) fn is(name: &str, lower: &str) -> bool {
     name.eq_ignore_ascii_case(lower)
 }
 
+/// Whether a comma-separated list has the token, with or without parameters, in any case.
+pub(crate) fn has_token(list: &str, token: &str) -> bool {
+    let items = list.split(',').map(|item| item.split(';').next().unwrap_or("").trim());
+    items.into_iter().any(|item| is(item, token))
+}
+
 /// A number of 1*DIGIT, nothing else.
-fn decimal(value: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }

@@ -4,7 +4,8 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use crate::head::{HeadError, is};
+use crate::body::{Body, BodyError};
+use crate::head::HeadError;
 use crate::request::{Request, Untrusted};
 use crate::scratch;
 use crate::transport::Transport;
@@ -18,6 +19,31 @@ pub struct Inbox {
     bytes: Vec<u8>,
     /// Whether `bytes` may hold a complete head that nobody has looked for.
     unexamined: bool,
+}
+
+/// Follows a body that is gathered in the inbox before any of it is passed on.
+#[derive(Debug)]
+pub struct Gather {
+    body: Body,
+    seen: usize,
+    enough: usize,
+}
+
+/// Why a body is not gathered.
+#[derive(Debug)]
+pub enum GatherError {
+    /// The client closed or broke off within its request.
+    Gone(Option<io::Error>),
+    /// What it sent is not a body.
+    Body(BodyError),
+}
+
+impl Gather {
+    /// Gathers the whole body, or `enough` bytes of it (chunk sizes included, at most [`INBOX_MAX`]).
+    #[must_use]
+    pub fn new(body: &Body, enough: usize) -> Self {
+        Self { body: body.clone(), seen: 0, enough: enough.min(INBOX_MAX) }
+    }
 }
 
 /// The result of waiting for a request head.
@@ -99,6 +125,34 @@ impl Inbox {
         }
     }
 
+    /// Waits until enough of a body has arrived. It stays in the inbox.
+    ///
+    /// Cancel safety: what has been read stays in the inbox, and `gather` knows how far it has looked.
+    pub fn poll_gather<T: Transport>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut T,
+        gather: &mut Gather,
+    ) -> Poll<Result<(), GatherError>> {
+        loop {
+            let new = &mut self.bytes[gather.seen..];
+            gather.seen += gather.body.advance(new).map_err(GatherError::Body)?.consumed;
+            if gather.body.is_ended() || gather.seen >= gather.enough {
+                return Poll::Ready(Ok(()));
+            }
+            let read = scratch::with(|buf| {
+                let read = ready!(client.poll_read(cx, &mut buf[..INBOX_MAX - self.bytes.len()]))?;
+                self.bytes.extend_from_slice(&buf[..read]);
+                Poll::Ready(Ok(read))
+            });
+            match ready!(read) {
+                Ok(0) => return Poll::Ready(Err(GatherError::Gone(None))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(GatherError::Gone(Some(error)))),
+            }
+        }
+    }
+
     /// Takes everything out.
     pub(crate) fn drain(&mut self) -> Vec<u8> {
         self.unexamined = false;
@@ -143,12 +197,89 @@ impl Inbox {
     }
 }
 
-/// Whether a field may not be claimed by a client that nobody vouches for.
+/// Whether a field may not be claimed by a client that nobody vouches for, or could be taken for one that may not: programs
+/// behind CGI and its descendants cannot tell `_` from `-`.
 #[must_use]
 pub fn is_forwarding_claim(name: &str) -> bool {
-    let has_prefix = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| is(start, prefix));
-    has_prefix("fly-")
-        || has_prefix("x-forwarded-")
-        || is(name, "forwarded")
-        || is(name, "x-real-ip")
+    const EXACT: [&str; 2] = ["forwarded", "x-real-ip"];
+    const PREFIXES: [&str; 2] = ["fly-", "x-forwarded-"];
+    const CONFUSABLE: [&str; 2] = ["content-length", "transfer-encoding"];
+    let looks_like = |wanted: &str| {
+        let mut pairs = name.bytes().zip(wanted.bytes());
+        name.len() >= wanted.len()
+            && pairs.all(|(byte, want)| {
+                byte.to_ascii_lowercase() == want || (byte == b'_' && want == b'-')
+            })
+    };
+    PREFIXES.iter().any(|prefix| looks_like(prefix))
+        || EXACT.iter().any(|other| name.len() == other.len() && looks_like(other))
+        || (name.contains('_')
+            && CONFUSABLE.iter().any(|other| name.len() == other.len() && looks_like(other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    async fn gather(sent: &[u8], body: Body, enough: usize) -> (Result<(), GatherError>, Vec<u8>) {
+        let (mut near, mut far) = tokio::io::duplex(4096);
+        let mut inbox = Inbox::default();
+        let mut gather = Gather::new(&body, enough);
+        let write = async {
+            for piece in sent.chunks(3) {
+                far.write_all(piece).await.expect("room");
+                tokio::task::yield_now().await;
+            }
+            far.shutdown().await.expect("open");
+        };
+        let gathered = poll_fn(|cx| inbox.poll_gather(cx, &mut near, &mut gather));
+        let (gathered, ()) = tokio::join!(gathered, write);
+        (gathered, inbox.drain())
+    }
+
+    #[tokio::test]
+    async fn a_body_is_gathered_until_it_is_whole_or_enough() {
+        let (gathered, kept) = gather(b"hello and more", Body::length(5), 100).await;
+        assert!(gathered.is_ok() && kept.starts_with(b"hello") && kept.len() <= 6);
+        let (gathered, kept) = gather(b"hello and more", Body::length(14), 6).await;
+        assert!(gathered.is_ok() && kept.len() == 6, "{}", kept.escape_ascii());
+        let chunked = b"5\r\nhello\r\n0\r\n\r\n";
+        let (gathered, kept) = gather(chunked, Body::chunked_request(), 100).await;
+        assert!(gathered.is_ok() && kept == chunked);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_or_is_none_is_not_gathered() {
+        let (gathered, _) = gather(b"hel", Body::length(5), 100).await;
+        assert!(matches!(gathered, Err(GatherError::Gone(None))));
+        let (gathered, _) = gather(b"zz\r\n", Body::chunked_request(), 100).await;
+        assert!(matches!(gathered, Err(GatherError::Body(BodyError::ChunkSize))));
+    }
+
+    #[test]
+    fn claims_are_known_in_every_spelling() {
+        for name in [
+            "Fly-Client-IP",
+            "fly_client_ip",
+            "X-Forwarded-For",
+            "x_forwarded_for",
+            "X-Forwarded_Proto",
+            "Forwarded",
+            "X-Real-IP",
+            "x_real_ip",
+            "Content_Length",
+            "transfer_encoding",
+        ] {
+            assert!(is_forwarding_claim(name), "{name}");
+        }
+        for name in
+            ["Content-Length", "Host", "Forwarded-By", "X-Real-IPs", "X_Custom", "Fly", "Via"]
+        {
+            assert!(!is_forwarding_claim(name), "{name}");
+        }
+    }
 }

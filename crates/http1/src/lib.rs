@@ -8,6 +8,7 @@
 //! This crate does not know admission, machines, header policy or logging: it is told which lines to add and
 //! whom to tell about progress.
 
+mod authority;
 mod body;
 mod head;
 mod inbox;
@@ -16,11 +17,12 @@ mod relay;
 mod request;
 mod response;
 mod scratch;
+mod trailers;
 mod transport;
 
 pub use body::{Body, BodyError, Coding};
 pub use head::{HEAD_BYTES_MAX, HeadError, Version};
-pub use inbox::{INBOX_MAX, Inbox, ReadHead, is_forwarding_claim};
+pub use inbox::{Gather, GatherError, INBOX_MAX, Inbox, ReadHead, is_forwarding_claim};
 pub use pump::{PENDING_MAX, Tunnel, TunnelError};
 pub use relay::{Exchange, Failure, Finished, Observer, Stage};
 pub use request::{Credentials, OWN_PATHS, Request, RequestTarget, Untrusted};

@@ -205,6 +205,13 @@ impl Tunnel {
         Self { up: flow(inbox.drain()), down: flow(Vec::new()) }
     }
 
+    /// A tunnel that begins, towards the client, with `first`: the head that changes the protocol, and what came with it.
+    pub(crate) fn upgraded(inbox: &mut Inbox, first: Vec<u8>) -> Self {
+        let mut tunnel = Self::new(inbox);
+        tunnel.down.flow = Flow::new(Body::until_close(), first);
+        tunnel
+    }
+
     /// Moves bytes both ways until both sides have closed. `received` and `sent` hear of bytes from and to the client.
     ///
     /// # Errors

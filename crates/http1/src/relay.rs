@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 use thiserror::Error;
 
 use crate::body::{Body, BodyError};
-use crate::head::{HEAD_BYTES_MAX, HeadError};
+use crate::head::{HEAD_BYTES_MAX, HeadError, INTERIM_HEADS_MAX};
 use crate::inbox::Inbox;
-use crate::pump::{Flow, FlowError};
+use crate::pump::{Flow, FlowError, Tunnel, TunnelError};
 use crate::request::Request;
 use crate::response::{Replay, ReplayRule, Response, ResponseRules};
 use crate::scratch;
@@ -17,6 +17,8 @@ use crate::transport::Transport;
 /// How far an exchange has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// Enough of the request's body is waited for.
+    Receiving,
     /// Waiting for a place.
     Queued,
     /// Connecting to the machine.
@@ -32,6 +34,7 @@ impl Stage {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Receiving => "receiving",
             Self::Queued => "queued",
             Self::Connecting => "connecting",
             Self::Waiting => "waiting",
@@ -94,6 +97,8 @@ pub struct Exchange {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Up {
+    /// Nothing has been sent: the machine has nothing to say yet.
+    Unsent,
     Sending,
     /// Everything is sent: only the client's going away matters.
     Sent,
@@ -104,7 +109,21 @@ enum Up {
 #[derive(Debug)]
 enum Down {
     Head(Box<Heads>),
-    Body { flow: Flow, status: u16, client_keep_alive: bool, machine_keep_alive: bool },
+    Body {
+        flow: Flow,
+        status: u16,
+        client_keep_alive: bool,
+        machine_keep_alive: bool,
+    },
+    /// The protocol has changed: bytes go both ways until both sides have closed.
+    Tunnel(Box<Tunnel>),
+}
+
+/// What follows the final head.
+enum Answer {
+    Body(Down),
+    /// The change of protocol, and what is to be written to the client first.
+    Upgrade(Vec<u8>),
 }
 
 /// Until the final head: interim heads are passed on as they come (RFC 9110 section 15.2).
@@ -113,6 +132,7 @@ struct Heads {
     partial: Vec<u8>,
     rules: ResponseRules,
     interim: Flow,
+    interim_count: u8,
     /// The whole request, where it may be sent on.
     request: Option<Box<[u8]>>,
 }
@@ -143,7 +163,7 @@ impl Exchange {
             ReplayRule::Ignore => None,
         };
         let down = Down::Head(Heads::new(rules, request));
-        Ok(Self { up, up_state: Up::Sending, down })
+        Ok(Self { up, up_state: Up::Unsent, down })
     }
 
     /// Begins anew, at another machine's connection, after [`Failure::Replay`]; `rule` says whether that one may send the
@@ -158,23 +178,18 @@ impl Exchange {
         let request = heads.request.take().expect("only a request that was kept is sent on");
         let rules = ResponseRules { replay: rule, ..heads.rules.clone() };
         self.up = Flow::new(Body::none(), request.to_vec());
-        self.up_state = Up::Sending;
+        self.up_state = Up::Unsent;
         self.down = Down::Head(Heads::new(rules, Some(request)));
     }
 
     /// Whether the response has begun: then a failure can only be shown by cutting the connection.
     #[must_use]
     pub fn has_responded(&self) -> bool {
-        matches!(self.down, Down::Body { .. })
+        !matches!(self.down, Down::Head(_))
     }
 
-    /// Whether only the close of the client's connection tells it that the response is complete.
-    #[must_use]
-    pub fn is_delimited_by_close(&self) -> bool {
-        match &self.down {
-            Down::Head(_) => false,
-            Down::Body { flow, .. } => flow.is_delimited_by_close(),
-        }
+    fn is_tunnel(&self) -> bool {
+        matches!(self.down, Down::Tunnel(_))
     }
 
     /// Prepares the exchange for another machine's connection. False if that would not be safe: some of the request
@@ -182,7 +197,7 @@ impl Exchange {
     pub fn can_restart(&mut self) -> bool {
         let is_unsent = self.up.is_unsent() && !self.has_responded();
         if is_unsent {
-            self.up_state = Up::Sending;
+            self.up_state = Up::Unsent;
         }
         is_unsent
     }
@@ -199,17 +214,33 @@ impl Exchange {
         machine: &mut M,
         observer: &impl Observer,
     ) -> Poll<Result<Finished, Failure>> {
+        if self.up_state == Up::Unsent {
+            Self::poll_silence(cx, machine)?;
+            self.up_state = Up::Sending;
+        }
         self.poll_up(cx, client, inbox, machine, observer)?;
-        let down = self.poll_down(cx, client, machine, observer);
+        let down = self.poll_down(cx, client, inbox, machine, observer);
         if let Poll::Ready(result) = down {
             return Poll::Ready(result);
         }
         if self.up_state == Up::Sent
+            && !self.is_tunnel()
             && let Poll::Ready(error) = inbox.poll_gone(cx, client)
         {
             return Poll::Ready(Err(Failure::ClientGone(error)));
         }
         Poll::Pending
+    }
+
+    /// Makes sure that the machine has said nothing before it was asked: whatever it is, it answers something else. Costs no
+    /// system call where nothing has come.
+    fn poll_silence<M: Transport>(cx: &mut Context<'_>, machine: &mut M) -> Result<(), Failure> {
+        match machine.poll_read(cx, &mut [0]) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(0)) => Err(Failure::MachineConnection(None)),
+            Poll::Ready(Ok(_)) => Err(Failure::ResponseHead(HeadError::Unasked)),
+            Poll::Ready(Err(error)) => Err(Failure::MachineConnection(Some(error))),
+        }
     }
 
     fn poll_up<C: Transport, M: Transport>(
@@ -250,6 +281,7 @@ impl Exchange {
         &mut self,
         cx: &mut Context<'_>,
         client: &mut C,
+        inbox: &mut Inbox,
         machine: &mut M,
         observer: &impl Observer,
     ) -> Poll<Result<Finished, Failure>> {
@@ -258,20 +290,61 @@ impl Exchange {
             if let Poll::Ready(flushed) = heads.interim.poll_flush(cx, client, &mut moved) {
                 flushed.map_err(down_failure)?;
             }
-            if let Some(body) = ready!(heads.poll_read(cx, machine))? {
-                self.down = body;
-                if let Down::Body { status, .. } = &self.down {
-                    observer.responded(*status);
+            match ready!(heads.poll_read(cx, machine))? {
+                None => {}
+                Some(Answer::Body(body)) => {
+                    self.down = body;
+                    if let Down::Body { status, flow, .. } = &self.down {
+                        observer.responded(*status);
+                        if flow.is_delimited_by_close() {
+                            client.abort_on_drop();
+                        }
+                    }
+                }
+                Some(Answer::Upgrade(_)) if self.up_state != Up::Sent => {
+                    return Poll::Ready(Err(Failure::ResponseHead(HeadError::Unasked)));
+                }
+                Some(Answer::Upgrade(first)) => {
+                    // Neither side of a tunnel that is cut may take what it got for everything.
+                    client.abort_on_drop();
+                    machine.abort_on_drop();
+                    self.down = Down::Tunnel(Box::new(Tunnel::upgraded(inbox, first)));
+                    observer.responded(101);
                 }
             }
         }
+        match &mut self.down {
+            Down::Tunnel(tunnel) => {
+                let (received, sent) =
+                    (|bytes| observer.received(bytes), |bytes| observer.sent(bytes));
+                ready!(tunnel.poll(cx, client, machine, received, sent)).map_err(tunnel_failure)?;
+                client.close_on_drop();
+                machine.close_on_drop();
+                let (client_keep_alive, machine_keep_alive) = (false, false);
+                Poll::Ready(Ok(Finished { status: 101, client_keep_alive, machine_keep_alive }))
+            }
+            _ => self.poll_body(cx, client, machine, observer),
+        }
+    }
+
+    fn poll_body<C: Transport, M: Transport>(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: &mut C,
+        machine: &mut M,
+        observer: &impl Observer,
+    ) -> Poll<Result<Finished, Failure>> {
         let Down::Body { flow, status, client_keep_alive, machine_keep_alive } = &mut self.down
         else {
-            unreachable!("the loop ends with a body")
+            unreachable!("the caller has seen that a body follows")
         };
+        let is_delimited_by_close = flow.is_delimited_by_close();
         let mut excess = Vec::new();
         let mut moved = |bytes| observer.sent(bytes);
         ready!(flow.poll(cx, machine, client, &mut moved, &mut excess)).map_err(down_failure)?;
+        if is_delimited_by_close {
+            client.close_on_drop();
+        }
         let is_request_sent = self.up_state == Up::Sent;
         Poll::Ready(Ok(Finished {
             status: *status,
@@ -284,7 +357,7 @@ impl Exchange {
 impl Heads {
     fn new(rules: ResponseRules, request: Option<Box<[u8]>>) -> Box<Self> {
         let interim = Flow::new(Body::none(), Vec::new());
-        Box::new(Self { partial: Vec::new(), rules, interim, request })
+        Box::new(Self { partial: Vec::new(), rules, interim, interim_count: 0, request })
     }
 
     /// Reads once; None if the final head is not complete yet.
@@ -292,7 +365,7 @@ impl Heads {
         &mut self,
         cx: &mut Context<'_>,
         machine: &mut M,
-    ) -> Poll<Result<Option<Down>, Failure>> {
+    ) -> Poll<Result<Option<Answer>, Failure>> {
         scratch::with(|buf| {
             let read = match ready!(machine.poll_read(cx, buf)) {
                 Ok(0) => return Poll::Ready(Err(Failure::MachineConnection(None))),
@@ -308,10 +381,10 @@ impl Heads {
         })
     }
 
-    fn parse(&mut self, bytes: &mut [u8]) -> Result<Option<Down>, Failure> {
+    fn parse(&mut self, bytes: &mut [u8]) -> Result<Option<Answer>, Failure> {
         let mut wire = self.interim.take_pending();
         let mut at = 0;
-        let response = loop {
+        let mut response = loop {
             let parsed = Response::parse(&bytes[at..], &self.rules, &mut wire)
                 .map_err(Failure::ResponseHead)?;
             let Some((response, length)) = parsed else {
@@ -326,19 +399,35 @@ impl Heads {
             if !response.is_interim() {
                 break response;
             }
+            self.interim_count += 1;
+            if self.interim_count > INTERIM_HEADS_MAX {
+                return Err(Failure::ResponseHead(HeadError::TooManyInterims));
+            }
         };
-        if let Some(replay) = response.replay.filter(|_| self.request.is_some()) {
+        if let Some(replay) = response.replay.take().filter(|_| self.request.is_some()) {
             return Err(Failure::Replay(replay));
+        }
+        if response.is_upgrade() {
+            wire.extend_from_slice(&bytes[at..]);
+            return Ok(Some(Answer::Upgrade(wire)));
         }
         let mut flow = Flow::new(response.body, wire);
         let body = &mut bytes[at..];
         let consumed = flow.feed(body).map_err(Failure::ResponseBody)?;
-        Ok(Some(Down::Body {
+        Ok(Some(Answer::Body(Down::Body {
             flow,
             status: response.status,
             client_keep_alive: response.client_keep_alive,
             machine_keep_alive: response.machine_keep_alive && consumed == body.len(),
-        }))
+        })))
+    }
+}
+
+/// Whose doing it was that a tunnel broke.
+fn tunnel_failure(error: TunnelError) -> Failure {
+    match error {
+        TunnelError::Client(error) => Failure::ClientGone(Some(error)),
+        TunnelError::Machine(error) => Failure::MachineConnection(Some(error)),
     }
 }
 

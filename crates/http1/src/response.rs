@@ -4,8 +4,8 @@ use httparse::Header;
 
 use crate::body::{Body, Coding};
 use crate::head::{
-    FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, Version, check_line_ends, check_partial, is,
-    push_field, version,
+    FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, Version, check_line_ends, check_partial,
+    has_token, is, push_field, version,
 };
 use crate::request::keep_alive;
 
@@ -25,6 +25,8 @@ pub struct ResponseRules {
     pub lines: Box<[u8]>,
     /// Whether a machine may send the request on to another one.
     pub replay: ReplayRule,
+    /// The protocols to which the request asked to change. None: a change is a fault of the machine.
+    pub upgrade: Option<Box<str>>,
 }
 
 /// What becomes of a `fly-replay` field. The client never sees it.
@@ -74,7 +76,12 @@ pub(crate) struct Response {
 impl Response {
     /// Whether another head follows (RFC 9110 section 15.2).
     pub(crate) fn is_interim(&self) -> bool {
-        self.status < 200
+        self.status < 200 && !self.is_upgrade()
+    }
+
+    /// Whether the connection changes its protocol after this head (RFC 9110 section 15.2.2).
+    pub(crate) fn is_upgrade(&self) -> bool {
+        self.status == 101
     }
 
     /// Parses the head at the start of `bytes`, appends the client's head to `wire`, and says how long the head was;
@@ -105,13 +112,16 @@ impl Response {
     ) -> Result<Self, HeadError> {
         let version = version(head.version);
         let status = head.code.expect("a complete head has a status");
-        // 101 answers an Upgrade that was not relayed; below 100 and above 599 there is nothing (section 15).
-        if status == 101 || !(100..600).contains(&status) {
-            return Err(HeadError::Upgrade);
+        if !(100..600).contains(&status) {
+            return Err(HeadError::Status);
         }
         let fields = Fields::scan(head.headers, version)?;
+        if status == 101 && !is_asked_for(fields.upgrade, rules) {
+            return Err(HeadError::UnaskedUpgrade);
+        }
         let body = body(status, &fields, rules);
         let client_keep_alive = rules.keep_alive
+            && status != 101
             && !body.is_until_close()
             && !(fields.chunked && rules.client_version == Version::Http10);
         let replay = head
@@ -122,7 +132,10 @@ impl Response {
         let response = Self {
             status,
             replay,
-            machine_keep_alive: keep_alive(version, &fields) && !body.is_until_close(),
+            // A body that is announced where there is none may yet come.
+            machine_keep_alive: keep_alive(version, &fields)
+                && !body.is_until_close()
+                && !(is_never_framed(status) && announces_body(&fields)),
             client_keep_alive,
             body,
         };
@@ -151,14 +164,19 @@ impl Response {
         for field in headers {
             let is_dropped = fields.is_hop_by_hop(field.name)
                 || is(field.name, REPLAY)
-                || (decodes && is(field.name, "transfer-encoding"));
+                || (decodes && is(field.name, "transfer-encoding"))
+                || (is_never_framed(self.status)
+                    && (is(field.name, "content-length") || is(field.name, "transfer-encoding")));
             if !is_dropped {
                 push_field(wire, field.name, field.value);
             }
         }
         if !self.is_interim() {
             wire.extend_from_slice(&rules.lines);
-            if !self.client_keep_alive {
+            if let Some(protocol) = fields.upgrade.filter(|_| self.is_upgrade()) {
+                push_field(wire, "Connection", b"Upgrade");
+                push_field(wire, "Upgrade", protocol.as_bytes());
+            } else if !self.client_keep_alive {
                 wire.extend_from_slice(b"Connection: close\r\n");
             } else if rules.client_version == Version::Http10 {
                 wire.extend_from_slice(b"Connection: keep-alive\r\n");
@@ -166,6 +184,23 @@ impl Response {
         }
         wire.extend_from_slice(b"\r\n");
     }
+}
+
+/// Whether the protocol is one that the request asked for, and the response names one.
+fn is_asked_for(protocol: Option<&str>, rules: &ResponseRules) -> bool {
+    match (protocol, &rules.upgrade) {
+        (Some(protocol), Some(asked)) => has_token(asked, protocol.trim()),
+        _ => false,
+    }
+}
+
+/// RFC 9110 sections 8.6 and 15.2: such a response has no body and may not even say that it has none.
+fn is_never_framed(status: u16) -> bool {
+    status < 200 || status == 204
+}
+
+fn announces_body(fields: &Fields<'_>) -> bool {
+    fields.chunked || fields.content_length.is_some_and(|length| length > 0)
 }
 
 /// RFC 9112 section 6.3.
@@ -194,6 +229,7 @@ mod tests {
             keep_alive: true,
             lines: (*b"Via: 1.1 outlast\r\n").into(),
             replay: ReplayRule::Follow,
+            upgrade: None,
         }
     }
 
@@ -221,9 +257,12 @@ mod tests {
     #[test]
     fn bodies_follow_section_6_3() {
         let head = |status| format!("HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n");
-        for status in [204, 304] {
-            assert!(parse(&head(status), &rules()).expect("valid").0.body.is_ended());
-        }
+        let (response, wire) = parse(&head(204), &rules()).expect("valid");
+        assert!(response.body.is_ended() && !wire.contains("Content-Length"), "{wire}");
+        assert!(!response.machine_keep_alive, "what it announced may yet come");
+        let (response, wire) = parse(&head(304), &rules()).expect("valid");
+        assert!(response.body.is_ended() && wire.contains("Content-Length: 5"), "{wire}");
+        assert!(response.machine_keep_alive, "it tells the length of what was not sent");
         let for_head = ResponseRules { is_head: true, ..rules() };
         assert!(parse(&head(200), &for_head).expect("valid").0.body.is_ended());
         let (response, wire) = parse("HTTP/1.1 200 X\r\n\r\n", &rules()).expect("valid");
@@ -263,10 +302,50 @@ mod tests {
     }
 
     #[test]
+    fn a_change_of_protocol_is_passed_on_if_it_was_asked_for() {
+        let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                    Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\nContent-Length: 0\r\n\r\n";
+        let asking = ResponseRules { upgrade: Some("WebSocket, other".into()), ..rules() };
+        let (response, wire) = parse(head, &asking).expect("valid");
+        assert!(response.is_upgrade() && !response.is_interim());
+        assert!(!response.client_keep_alive && response.body.is_ended());
+        assert_eq!(
+            wire,
+            "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\nVia: 1.1 outlast\r\n\
+             Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        );
+        for (head, upgrade) in [
+            (head, None),
+            (head, Some("h3")),
+            ("HTTP/1.1 101 X\r\nConnection: Upgrade\r\n\r\n", Some("websocket")),
+            ("HTTP/1.1 101 X\r\nUpgrade: websocket\r\n\r\n", Some("websocket")),
+        ] {
+            let rules = ResponseRules { upgrade: upgrade.map(Into::into), ..rules() };
+            assert_eq!(parse(head, &rules).err(), Some(HeadError::UnaskedUpgrade), "{head:?}");
+        }
+    }
+
+    #[test]
     fn responses_that_are_refused() {
         for head in [
             "HTTP/1.1 101 Switching\r\n\r\n",
             "HTTP/1.1 999 X\r\n\r\n",
+            "HTTP/1.1 099 X\r\n\r\n",
+            "HTTP/1.1 20 X\r\n\r\n",
+            "HTTP/1.1 2000 X\r\n\r\n",
+            "HTTP/1.1  200 X\r\n\r\n",
+            "HTTP/2.0 200 X\r\n\r\n",
+            "HTTP 200 X\r\n\r\n",
+            "ICY 200 OK\r\n\r\n",
+            "HTTP/1.1 200 X\r\nA: b\r\n c\r\n\r\n",
+            "HTTP/1.1 200 X\r\nA : b\r\n\r\n",
+            "HTTP/1.1 200 X\r\nA: b\rSet-Cookie: c\r\n\r\n",
+            "HTTP/1.1 200 X\r\nA: b\0\r\n\r\n",
+            "HTTP/1.1 200 X\rY: z\r\n\r\n",
+            "HTTP/1.1 200 X\r\nContent-Length: -1\r\n\r\n",
+            "HTTP/1.1 200 X\r\nContent-Length: 1, 1\r\n\r\n",
+            "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+            "HTTP/1.0 200 X\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 X\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 X\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
             "HTTP/1.1 200 X\r\nTransfer-Encoding: gzip\r\n\r\n",

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -22,8 +23,12 @@ pub trait Transport: Send + Unpin {
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Makes the coming drop an abortive one (RST for TCP), so that the peer cannot take what it has got for a
-    /// complete message (RFC 9112 section 8: only the close delimits some bodies).
+    /// complete message (RFC 9112 section 8: only the close delimits some bodies). It holds for the end of the process too,
+    /// however that ends.
     fn abort_on_drop(&mut self);
+
+    /// Makes the coming drop an orderly close again: everything was said.
+    fn close_on_drop(&mut self);
 }
 
 impl Transport for TcpStream {
@@ -43,6 +48,11 @@ impl Transport for TcpStream {
         // It fails only on a socket that is dead already, which is as visible to the peer.
         self.set_zero_linger().ok();
     }
+
+    fn close_on_drop(&mut self) {
+        // As above.
+        SockRef::from(&*self).set_linger(None).ok();
+    }
 }
 
 /// The simulated pipe has no abortive close: tests over it look at outcomes, tests over TCP at resets.
@@ -60,6 +70,8 @@ impl Transport for DuplexStream {
     }
 
     fn abort_on_drop(&mut self) {}
+
+    fn close_on_drop(&mut self) {}
 }
 
 // tokio's `poll_read` clears the readiness after a short read, so that a chunk costs one `recv` and not two.

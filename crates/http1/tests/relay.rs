@@ -60,6 +60,7 @@ impl Rig {
             keep_alive: request.keep_alive,
             lines: Box::default(),
             replay: ReplayRule::Ignore,
+            upgrade: request.upgrade.take(),
         };
         let mut exchange = Exchange::new(&mut request, b"", rules, &mut self.inbox)
             .map_err(Failure::RequestBody)?;
@@ -68,18 +69,33 @@ impl Rig {
     }
 }
 
-/// Relays `request`, lets the machine answer with `response` and close, and returns what each side got.
+/// Relays `request`, lets the machine answer with `response` and close once something of the request has come, and returns
+/// what each side got.
 async fn relay(request: &str, response: &str) -> (Result<Finished, Failure>, String, String) {
     let (mut rig, mut client, mut machine) = Rig::new(4096);
     client.write_all(request.as_bytes()).await.expect("room");
-    machine.write_all(response.as_bytes()).await.expect("room");
-    machine.shutdown().await.expect("open");
-    let result = rig.exchange().await;
+    let mut first = [0; 4];
+    let (result, ()) = tokio::join!(rig.exchange(), async {
+        machine.read_exact(&mut first).await.expect("a request");
+        machine.write_all(response.as_bytes()).await.expect("room");
+        machine.shutdown().await.expect("open");
+    });
     drop(rig);
-    let (mut to_client, mut to_machine) = (String::new(), String::new());
+    let mut to_machine = String::from_utf8(first.to_vec()).expect("text");
+    let mut to_client = String::new();
     client.read_to_string(&mut to_client).await.expect("text");
     machine.read_to_string(&mut to_machine).await.expect("text");
     (result, to_client, to_machine)
+}
+
+/// Reads a request head, answers, and returns the head.
+async fn asked(machine: &mut DuplexStream, response: &[u8]) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(machine.read_u8().await.expect("a request"));
+    }
+    machine.write_all(response).await.expect("room");
+    String::from_utf8(head).expect("text")
 }
 
 #[tokio::test]
@@ -92,6 +108,109 @@ async fn a_body_is_passed_through_both_ways() {
     assert_eq!(result.expect("complete"), want);
     assert_eq!(to_client, response);
     assert_eq!(to_machine, request);
+}
+
+#[tokio::test]
+async fn trailers_pass_both_ways_whatever_the_cuts() {
+    let request = "POST /x HTTP/1.1\r\nHost: a\r\nTrailer: Digest\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   3\r\nabc\r\n0\r\nDigest: up\r\nX: y\r\n\r\n";
+    let response = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Digest\r\n\r\n\
+                    2\r\nhi\r\n0\r\nDigest: down\r\n\r\n";
+    let (result, to_client, to_machine) = relay(request, response).await;
+    assert_eq!((&*to_client, &*to_machine), (response, request));
+    let finished = result.expect("complete");
+    assert!(finished.client_keep_alive && finished.machine_keep_alive);
+}
+
+#[tokio::test]
+async fn a_trailer_that_claims_is_refused_before_the_machine_has_a_whole_request() {
+    let request = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\
+                   3\r\nabc\r\n0\r\nFly-Client-IP: 6.6.6.6\r\n\r\n";
+    let (mut rig, mut client, mut machine) = Rig::new(4096);
+    client.write_all(request.as_bytes()).await.expect("room");
+    let result = rig.exchange().await;
+    assert!(matches!(result, Err(Failure::RequestBody(_))), "{result:?}");
+    drop(rig);
+    let mut got = String::new();
+    machine.read_to_string(&mut got).await.expect("text");
+    assert_eq!(got, "", "nothing of it was sent");
+}
+
+#[tokio::test]
+async fn endless_interim_responses_are_no_response() {
+    let response = "HTTP/1.1 102 Processing\r\n\r\n".repeat(17);
+    let (result, _, _) = relay(GET, &response).await;
+    assert!(matches!(result, Err(Failure::ResponseHead(_))), "{result:?}");
+    let response =
+        format!("{}HTTP/1.1 204 Done\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n".repeat(16));
+    let (result, to_client, _) = relay(GET, &response).await;
+    assert_eq!(result.expect("complete").status, 204);
+    assert_eq!(to_client, response);
+}
+
+/// What a machine says unasked answers another request, or none: an attacker may have made it say so.
+#[tokio::test]
+async fn an_answer_before_the_request_is_none() {
+    let (mut rig, mut client, mut machine) = Rig::new(4096);
+    client.write_all(GET.as_bytes()).await.expect("room");
+    machine.write_all(b"HTTP/1.1 204 Done\r\n\r\n").await.expect("room");
+    let result = rig.exchange().await;
+    assert!(matches!(result, Err(Failure::ResponseHead(_))), "{result:?}");
+    assert_eq!(rig.counts.received.get(), 0, "the machine never got the request");
+}
+
+const UPGRADE: &str =
+    "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+#[tokio::test]
+async fn an_upgrade_becomes_a_tunnel_until_both_sides_have_closed() {
+    let (mut rig, mut client, mut machine) = Rig::new(4096);
+    // What a client sends ahead is the new protocol's, if the machine agrees to change.
+    client.write_all(format!("{UPGRADE}ahead").as_bytes()).await.expect("room");
+    let agreed = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst";
+    let far_ends = async {
+        let head = asked(&mut machine, agreed).await;
+        assert!(head.contains("\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"), "{head}");
+        let mut bytes = [0; 5];
+        machine.read_exact(&mut bytes).await.expect("open");
+        assert_eq!(&bytes, b"ahead");
+        machine.write_all(b" and later").await.expect("open");
+        machine.shutdown().await.expect("open");
+        let mut to_client = vec![0; agreed.len() + 10];
+        client.read_exact(&mut to_client).await.expect("open");
+        assert!(to_client.ends_with(b"\r\n\r\nfirst and later"), "{}", to_client.escape_ascii());
+        // One side has closed, the other goes on.
+        client.write_all(b"still here").await.expect("open");
+        client.shutdown().await.expect("open");
+        let mut rest = String::new();
+        machine.read_to_string(&mut rest).await.expect("text");
+        rest
+    };
+    let (result, rest) = tokio::join!(rig.exchange(), far_ends);
+    assert_eq!(rest, "still here");
+    let want = Finished { status: 101, client_keep_alive: false, machine_keep_alive: false };
+    assert_eq!(result.expect("complete"), want);
+    assert!(rig.counts.received.get() > UPGRADE.len() - 30 && rig.counts.sent.get() > agreed.len());
+}
+
+#[tokio::test]
+async fn an_upgrade_that_the_machine_declines_is_an_ordinary_exchange() {
+    let response = "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno";
+    let (result, to_client, _) = relay(&format!("{UPGRADE}{GET}"), response).await;
+    assert_eq!(to_client, response);
+    assert!(result.expect("complete").client_keep_alive, "what was sent ahead is a request");
+}
+
+#[tokio::test]
+async fn a_change_of_protocol_that_nobody_asked_for_is_a_fault_of_the_machine() {
+    let response = "HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    for request in [GET, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"]
+    {
+        let (result, to_client, to_machine) = relay(request, response).await;
+        assert!(matches!(result, Err(Failure::ResponseHead(_))), "{result:?}");
+        assert_eq!(to_client, "");
+        assert!(!to_machine.contains("Upgrade"), "{to_machine}");
+    }
 }
 
 #[tokio::test]
@@ -156,8 +275,9 @@ async fn the_next_request_waits_in_the_inbox() {
     let first = "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab";
     let second = "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
     client.write_all(format!("{first}{second}").as_bytes()).await.expect("room");
-    machine.write_all(b"HTTP/1.1 204 Done\r\n\r\n").await.expect("room");
-    rig.exchange().await.expect("complete");
+    let (result, _) =
+        tokio::join!(rig.exchange(), asked(&mut machine, b"HTTP/1.1 204 Done\r\n\r\n"));
+    result.expect("complete");
     assert_eq!(&*rig.request().await.target.path, "/2");
     assert!(rig.inbox.is_empty());
 }
@@ -174,6 +294,7 @@ async fn an_unsent_request_may_be_tried_on_another_connection() {
         keep_alive: true,
         lines: Box::default(),
         replay: ReplayRule::Ignore,
+        upgrade: None,
     };
     let mut exchange = Exchange::new(&mut request, b"", rules, &mut rig.inbox).expect("no body");
     let Rig { client: near, machine, inbox, counts } = &mut rig;
@@ -181,8 +302,8 @@ async fn an_unsent_request_may_be_tried_on_another_connection() {
     assert!(matches!(result, Err(Failure::MachineConnection(_))), "{result:?}");
     assert!(exchange.can_restart());
     let (mut other, mut other_end) = duplex(4096);
-    other_end.write_all(b"HTTP/1.1 204 Done\r\n\r\n").await.expect("room");
-    let result = poll_fn(|cx| exchange.poll(cx, near, inbox, &mut other, counts)).await;
+    let again = poll_fn(|cx| exchange.poll(cx, near, inbox, &mut other, counts));
+    let (result, _) = tokio::join!(again, asked(&mut other_end, b"HTTP/1.1 204 Done\r\n\r\n"));
     assert_eq!(result.expect("complete").status, 204);
     assert!(!exchange.can_restart());
 }
@@ -196,7 +317,7 @@ async fn a_client_that_does_not_read_costs_bounded_memory() {
     let written = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counter = std::sync::Arc::clone(&written);
     let machine_side = async move {
-        machine.write_all(head.as_bytes()).await.expect("open");
+        asked(&mut machine, head.as_bytes()).await;
         let chunk = [b'x'; 1024];
         for _ in 0..total / chunk.len() {
             machine.write_all(&chunk).await.expect("open");

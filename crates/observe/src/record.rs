@@ -19,7 +19,9 @@ use crate::id::RequestId;
 use crate::metrics::{Metrics, PoolSource};
 use crate::outcome::{EndedBy, Outcome};
 
-const STAGES: [Stage; 4] = [Stage::Queued, Stage::Connecting, Stage::Waiting, Stage::Streaming];
+/// An exchange begins in the first.
+const STAGES: [Stage; 5] =
+    [Stage::Queued, Stage::Receiving, Stage::Connecting, Stage::Waiting, Stage::Streaming];
 /// No machine has been chosen.
 const NO_MACHINE: u32 = u32::MAX;
 
@@ -99,7 +101,7 @@ impl Record {
     /// The exchange has come further.
     pub fn enter(&self, stage: Stage) {
         let index = STAGES.iter().position(|other| *other == stage).expect("all are listed");
-        self.stage.store(u8::try_from(index).expect("four stages"), Ordering::Relaxed);
+        self.stage.store(u8::try_from(index).expect("five stages"), Ordering::Relaxed);
     }
 
     /// A machine was chosen, and the exchange stopped waiting for a place.

@@ -5,12 +5,16 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::{Checker, Picked};
+use crate::byte_size::ByteSize;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::outlast;
 use crate::plan::{Agent, Clocks, Linger, PathPattern, Queue, Reserve, Upstream};
 use crate::setting::{CommandLine, Setting};
 use crate::source::{Located, Origin};
+
+/// What the gateway keeps of a client that sends ahead.
+const REQUEST_BUFFER_MAX: ByteSize = ByteSize(64 * 1024);
 
 /// What `outlast.toml` and its overrides come to.
 pub(super) struct Settings {
@@ -52,6 +56,7 @@ impl Checker<'_> {
             idle_timeout: self
                 .pick("upstream.idle_timeout", None, written.upstream_idle_timeout)
                 .value,
+            request_buffer: self.request_buffer(written.upstream_request_buffer),
         };
         let drain_grace = self.pick("drain.grace", flags.drain_grace, written.drain_grace).value;
         let agent = Agent {
@@ -133,6 +138,19 @@ impl Checker<'_> {
             self.say(error.at(picked.origin).hint(format!("the default is {default}")));
         }
         picked.value
+    }
+
+    fn request_buffer(&mut self, written: Option<Located<ByteSize>>) -> usize {
+        let picked = self.pick("upstream.request_buffer", None, written);
+        if picked.value > REQUEST_BUFFER_MAX {
+            let error = Diagnostic::error(format!(
+                "`upstream.request_buffer` is {}, and at most {} are kept",
+                picked.value.show(),
+                REQUEST_BUFFER_MAX.show()
+            ));
+            self.say(error.at(picked.origin).hint("write \"64KiB\" or less"));
+        }
+        usize::try_from(picked.value.0).unwrap_or(usize::MAX)
     }
 
     fn runs_max(&mut self, written: Option<Located<u32>>) -> usize {

@@ -43,7 +43,11 @@ pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u
         region: "local".to_owned(),
         services: vec![service],
         machines: Machines::Fixed(Vec::new()),
-        upstream: Upstream { linger: Linger::Evict, idle_timeout: Duration::from_secs(4) },
+        upstream: Upstream {
+            linger: Linger::Evict,
+            idle_timeout: Duration::from_secs(4),
+            request_buffer: 16 * 1024,
+        },
         queue: Queue { depth_max: 100, timeout: Duration::from_secs(30) },
         reserve: Reserve { slots: 2, paths: Vec::new() },
         clocks: Clocks {

@@ -43,6 +43,23 @@ async fn a_killed_gateway_leaves_nothing_running_and_no_stream_looks_whole() {
     outlast.ended().await;
 }
 
+/// A response that only a close delimits looked whole when the gateway was killed: the kernel closes what is left in order.
+#[tokio::test]
+async fn a_killed_gateway_resets_what_only_a_close_would_delimit() {
+    let machine = outlast_testkit::ScriptedMachine::start().await;
+    let to = machine.address().to_string();
+    let mut outlast = Outlast::up(&[], &["--to", &to, "--no-auth"]).await;
+    let mut client = outlast_testkit::Wire::connect(outlast.gateway).await;
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut upstream = machine.accept().await;
+    upstream.read_head().await;
+    upstream.send("HTTP/1.1 200 OK\r\n\r\nhalf of it").await;
+    client.read_until("half of it").await;
+    outlast.signal(Signal::KILL);
+    assert_eq!(client.read_to_end().await, Err(std::io::ErrorKind::ConnectionReset));
+    outlast.ended().await;
+}
+
 #[tokio::test]
 async fn a_killed_machine_is_cut_visibly_while_the_others_go_on_and_it_comes_back() {
     let outlast = Outlast::up(&[], &["--no-auth", "--machines", "2"]).await;
