@@ -17,6 +17,7 @@ mod relay;
 mod request;
 mod response;
 mod scratch;
+mod target;
 mod trailers;
 mod transport;
 

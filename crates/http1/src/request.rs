@@ -2,13 +2,13 @@
 
 use httparse::Header;
 
-use crate::authority::is_authority;
 use crate::body::Body;
 use crate::head::{
     FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, TARGET_BYTES_MAX, Version, check_line_ends,
     check_partial, decimal, has_token, is, push_field, version,
 };
 use crate::inbox::Inbox;
+use crate::target::{host, split_target};
 
 /// Says of a field name whether a client may not claim it: such fields are left out.
 pub type Untrusted = fn(&str) -> bool;
@@ -194,57 +194,6 @@ fn asked_upgrade<'h>(version: Version, fields: &Fields<'h>, body: &Body) -> Opti
     fields.upgrade.filter(|protocols| {
         is_possible && !protocols.trim().is_empty() && !has_token(protocols, "h2c")
     })
-}
-
-/// The authority, if the target has one, and the origin-form (RFC 9112 section 3.2).
-fn split_target<'t>(
-    method: &str,
-    target: &'t str,
-) -> Result<(Option<&'t str>, &'t str), HeadError> {
-    if target.len() > TARGET_BYTES_MAX {
-        return Err(HeadError::TargetTooLong);
-    }
-    if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-        return Err(HeadError::Target);
-    }
-    if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
-        return Ok((None, target));
-    }
-    let scheme_end = target.find("://").ok_or(HeadError::Target)?;
-    if !["http", "https"].iter().any(|scheme| is(&target[..scheme_end], scheme)) {
-        return Err(HeadError::Target);
-    }
-    let rest = &target[scheme_end + 3..];
-    let path_start = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(path_start);
-    let origin_form = if path.is_empty() { "/" } else { path };
-    if !origin_form.starts_with('/') {
-        return Err(HeadError::Target);
-    }
-    Ok((Some(authority), origin_form))
-}
-
-/// RFC 9112 section 3.2: one `Host`; an absolute target takes its place.
-fn host<'h>(
-    headers: &[Header<'h>],
-    authority: Option<&'h str>,
-    version: Version,
-) -> Result<&'h str, HeadError> {
-    let mut hosts = headers.iter().filter(|field| is(field.name, "host"));
-    let (first, second) = (hosts.next(), hosts.next());
-    if second.is_some() || (first.is_none() && version == Version::Http11) {
-        return Err(HeadError::Host);
-    }
-    let claimed = match first {
-        Some(field) => Some(str::from_utf8(field.value).map_err(|_| HeadError::Host)?),
-        None => None,
-    };
-    // Also the one that an absolute target replaces: whoever reads it must not be misled.
-    if [claimed, authority].into_iter().flatten().all(is_authority) {
-        Ok(authority.or(claimed).unwrap_or(""))
-    } else {
-        Err(HeadError::Host)
-    }
 }
 
 /// What the first lines of a rewritten head say.
@@ -465,6 +414,16 @@ mod tests {
             ("OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n", 501),
             ("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 00\r\n", 501),
             ("POST / HTTP/1.1\r\nHost: a\r\nExpect: bread\r\n", 417),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: Host\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\n", 400),
+        ] {
+            refused(lines, status);
+        }
+    }
+
+    #[test]
+    fn framings_that_are_refused() {
+        for (lines, status) in [
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n", 400),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n", 400),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n", 400),
@@ -491,12 +450,14 @@ mod tests {
                 "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
                 501,
             ),
-            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: Host\r\n", 400),
-            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\n", 400),
         ] {
-            let error = parse(&format!("{lines}\r\n")).err();
-            assert_eq!(error.as_ref().map(HeadError::status), Some(status), "{lines:?} {error:?}");
+            refused(lines, status);
         }
+    }
+
+    fn refused(lines: &str, status: u16) {
+        let error = parse(&format!("{lines}\r\n")).err();
+        assert_eq!(error.as_ref().map(HeadError::status), Some(status), "{lines:?} {error:?}");
     }
 
     #[test]
