@@ -33,7 +33,23 @@ pub(crate) fn start(args: &LogArgs) -> Result<LogThread, Failure> {
     } else {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
     }
+    log_panics();
     Ok(thread)
+}
+
+/// A panic ends one exchange and is a defect of ours: it belongs into the log with everything else, on one line.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current();
+        tracing::error!(
+            target: "outlast::panic",
+            location,
+            thread = thread.name().unwrap_or_default(),
+            reason = panic.payload_as_str().unwrap_or_default(),
+            "a defect was met: please report it"
+        );
+    }));
 }
 
 /// Whether a person reads the log.
