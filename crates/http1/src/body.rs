@@ -53,6 +53,7 @@ enum At {
     Extension {
         size: u64,
         seen: u16,
+        part: ExtensionPart,
     },
     SizeLf {
         size: u64,
@@ -62,6 +63,47 @@ enum At {
     },
     DataCr,
     DataLf,
+}
+
+/// The position within chunk extensions (RFC 9112 section 7.1.1): `;name`, `;name=token` or `;name="text"`, any number of
+/// them. The blanks that the grammar calls bad are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ExtensionPart {
+    NameStart,
+    Name,
+    ValueStart,
+    Value,
+    Quoted,
+    /// After a backslash.
+    Escaped,
+    AfterQuoted,
+}
+
+impl ExtensionPart {
+    /// Whether an extension may end here.
+    fn is_complete(self) -> bool {
+        matches!(self, Self::Name | Self::Value | Self::AfterQuoted)
+    }
+
+    fn next(self, byte: u8) -> Option<Self> {
+        let is_text = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
+        match (self, byte) {
+            (Self::Name | Self::Value | Self::AfterQuoted, b';') => Some(Self::NameStart),
+            (Self::Name, b'=') => Some(Self::ValueStart),
+            (Self::NameStart | Self::Name, _) => is_token(byte).then_some(Self::Name),
+            (Self::ValueStart, b'"') => Some(Self::Quoted),
+            (Self::ValueStart | Self::Value, _) => is_token(byte).then_some(Self::Value),
+            (Self::Quoted, b'"') => Some(Self::AfterQuoted),
+            (Self::Quoted, b'\\') => Some(Self::Escaped),
+            (Self::Quoted | Self::Escaped, _) => is_text.then_some(Self::Quoted),
+            (Self::AfterQuoted, _) => None,
+        }
+    }
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Why a body is not one.
@@ -77,6 +119,9 @@ pub enum BodyError {
     /// Chunk lines end in CRLF and nothing else.
     #[error("chunk line does not end in CRLF")]
     ChunkLineEnd,
+    /// RFC 9112 section 7.1.1: a name, or a name and a value.
+    #[error("chunk extension is malformed")]
+    ChunkExtension,
     /// More than 4096 bytes of chunk extension.
     #[error("chunk extension is longer than 4096 bytes")]
     ExtensionTooLong,
@@ -267,7 +312,9 @@ impl At {
                 Self::Size { size: hex(byte).ok_or(BodyError::ChunkSize)?, digits: 1 }
             }
             (Self::Size { size, .. }, b'\r') => Self::SizeLf { size },
-            (Self::Size { size, .. }, b';') => Self::Extension { size, seen: 0 },
+            (Self::Size { size, .. }, b';') => {
+                Self::Extension { size, seen: 0, part: ExtensionPart::NameStart }
+            }
             (Self::Size { size, digits }, _) => {
                 let digit = hex(byte).ok_or(BodyError::ChunkSize)?;
                 if size >> 56 != 0 || digits == CHUNK_SIZE_DIGITS_MAX {
@@ -275,14 +322,16 @@ impl At {
                 }
                 Self::Size { size: size << 4 | digit, digits: digits + 1 }
             }
-            (Self::Extension { size, .. }, b'\r') => Self::SizeLf { size },
-            (Self::Extension { .. }, byte) if byte.is_ascii_control() && byte != b'\t' => {
-                return Err(BodyError::ChunkLineEnd);
+            (Self::Extension { size, part, .. }, b'\r') if part.is_complete() => {
+                Self::SizeLf { size }
             }
-            (Self::Extension { size, seen }, _) if seen < CHUNK_LINE_BYTES_MAX => {
-                Self::Extension { size, seen: seen + 1 }
+            (Self::Extension { seen: CHUNK_LINE_BYTES_MAX, .. }, _) => {
+                return Err(BodyError::ExtensionTooLong);
             }
-            (Self::Extension { .. }, _) => return Err(BodyError::ExtensionTooLong),
+            (Self::Extension { size, seen, part }, _) => {
+                let part = part.next(byte).ok_or(BodyError::ChunkExtension)?;
+                Self::Extension { size, seen: seen + 1, part }
+            }
             (Self::SizeLf { size: 0 }, b'\n') => return Ok(None),
             (Self::SizeLf { size }, b'\n') => Self::Data { left: size },
             (Self::DataCr, b'\r') => Self::DataLf,
@@ -343,14 +392,21 @@ mod tests {
             (b"0x5\r\n", BodyError::ChunkSize),
             (b"5 \r\n", BodyError::ChunkSize),
             (b"5\n", BodyError::ChunkSize),
-            (b"5;a\n", BodyError::ChunkLineEnd),
+            (b"5;a\n", BodyError::ChunkExtension),
+            (b"5;\r\n", BodyError::ChunkExtension),
+            (b"5;a=\r\n", BodyError::ChunkExtension),
+            (b"5;a=\"b\r\n", BodyError::ChunkExtension),
+            (b"5;a=\"b\"c\r\n", BodyError::ChunkExtension),
+            (b"5;a b\r\n", BodyError::ChunkExtension),
+            (b"5; a\r\n", BodyError::ChunkExtension),
+            (b"5;a=\"\\\r\n", BodyError::ChunkExtension),
             (b"5\rx", BodyError::ChunkLineEnd),
             (b"1\r\nab", BodyError::ChunkLineEnd),
             (b"1\r\na\n", BodyError::ChunkLineEnd),
             (b"10000000000000000\r\n", BodyError::ChunkTooLarge),
             (b"00000000000000001\r\n", BodyError::ChunkTooLarge),
             (b"5;a\rb\r\n", BodyError::ChunkLineEnd),
-            (b"5;a\0\r\n", BodyError::ChunkLineEnd),
+            (b"5;a\0\r\n", BodyError::ChunkExtension),
             (b"0\r\n\n", BodyError::TrailerSection),
             (b"0\r\n\rx", BodyError::TrailerSection),
             (b"0\r\nA: b\n\r\n", BodyError::TrailerSection),
@@ -392,7 +448,7 @@ mod tests {
         #[test]
         fn chunks_are_followed_across_any_reads(
             chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 0..8),
-            extension in "(;[a-z]{0,5})?",
+            extension in "(;[a-z]{1,5}(=[a-z0-9]{1,3}|=\"[ -!#-Z]{0,3}\"|=\"\\\\[ -~]\")?){0,2}",
             trailers in "(X[A-Z]{1,3}: [a-z]{0,3}\r\n){0,3}",
             rest in proptest::collection::vec(any::<u8>(), 0..10),
             cuts in proptest::collection::vec(1usize..12, 1..40),

@@ -5,4 +5,5 @@ mod command;
 mod deaths;
 mod door;
 mod incident;
+mod peers;
 mod support;
