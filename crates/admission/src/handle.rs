@@ -340,7 +340,7 @@ impl Shared {
         self.inner.lock().expect("no code panics while it holds the lock")
     }
 
-    /// Makes a change, then hands out every place that came free. Permits are sent outside the lock: one that nobody
+    /// Makes a change, then hands out every place that came free, and asks lingering connections for more. Permits are sent outside the lock: one that nobody
     /// receives any more is dropped, which comes back here.
     fn change(self: &Arc<Self>, change: impl FnOnce(&mut Inner)) {
         let mut inner = self.lock();
@@ -356,6 +356,9 @@ impl Shared {
                 drop(permit);
             }
             inner = self.lock();
+        }
+        while let Some(lease) = inner.state.evict() {
+            inner.evict(lease);
         }
     }
 

@@ -124,6 +124,8 @@ struct Machine {
     is_ready: bool,
     in_flight: u32,
     lingering: u32,
+    /// Of those, asked to let go.
+    evicting: u32,
     reserve: u32,
     /// When it was last chosen, in choices: round robin among equals.
     chosen: u64,
@@ -154,7 +156,6 @@ pub struct State {
     lingering: std::collections::VecDeque<LeaseId>,
     queue: Queue,
     clients: HashMap<Ticket, ClientKey>,
-    evicting: usize,
     next_id: u64,
     choices: u64,
 }
@@ -170,7 +171,6 @@ impl State {
             lingering: std::collections::VecDeque::new(),
             queue: Queue::default(),
             clients: HashMap::new(),
-            evicting: 0,
             next_id: 0,
             choices: 0,
         }
@@ -189,7 +189,7 @@ impl State {
             return self.take(machine, Hold::Busy);
         }
         let evict = self.evict_one();
-        if evict.is_none() && self.queue.len() >= self.settings.queue_depth_max + self.evicting {
+        if evict.is_none() && self.queue.len() >= self.settings.queue_depth_max + self.evicting() {
             return Verdict::QueueFull;
         }
         let ticket = Ticket(self.next());
@@ -231,6 +231,15 @@ impl State {
         Some((ticket, lease, machine))
     }
 
+    /// The next lingering connection to be closed because somebody waits for whom no place is about to come free. To be
+    /// called until None after every change, after [`State::grant`].
+    pub fn evict(&mut self) -> Option<LeaseId> {
+        if self.queue.len() == 0 || self.queue.len() <= self.places_coming() {
+            return None;
+        }
+        self.evict_one()
+    }
+
     /// A waiting exchange leaves. False if it was not waiting any more: then it has been granted a place.
     pub fn cancel(&mut self, ticket: Ticket) -> bool {
         let Some(client) = self.clients.remove(&ticket) else { return false };
@@ -244,15 +253,16 @@ impl State {
         match lease.hold {
             Hold::Reserve => machine.reserve -= 1,
             Hold::Busy => machine.in_flight -= 1,
-            Hold::Lingering | Hold::Evicting => {
+            Hold::Lingering => {
                 machine.in_flight -= 1;
                 machine.lingering -= 1;
+                self.lingering.retain(|lingering| *lingering != id);
             }
-        }
-        match lease.hold {
-            Hold::Lingering => self.lingering.retain(|lingering| *lingering != id),
-            Hold::Evicting => self.evicting -= 1,
-            Hold::Busy | Hold::Reserve => {}
+            Hold::Evicting => {
+                machine.in_flight -= 1;
+                machine.lingering -= 1;
+                machine.evicting -= 1;
+            }
         }
         self.forget_gone_machines();
     }
@@ -268,7 +278,7 @@ impl State {
         let key = lease.machine;
         self.machine_mut(key).lingering += 1;
         self.lingering.push_back(id);
-        if self.queue.len() > self.evicting { self.evict_one() } else { None }
+        if self.queue.len() > self.evicting() { self.evict_one() } else { None }
     }
 
     /// The machine takes traffic.
@@ -276,9 +286,15 @@ impl State {
         if let Some(machine) = self.machines.iter_mut().find(|machine| machine.key == key) {
             machine.is_ready = true;
         } else {
-            let (is_ready, chosen) = (true, 0);
-            let machine = Machine { key, is_ready, in_flight: 0, lingering: 0, reserve: 0, chosen };
-            self.machines.push(machine);
+            self.machines.push(Machine {
+                key,
+                is_ready: true,
+                in_flight: 0,
+                lingering: 0,
+                evicting: 0,
+                reserve: 0,
+                chosen: 0,
+            });
         }
     }
 
@@ -345,6 +361,7 @@ impl State {
                 && out(machine.key, |hold| hold == Hold::Reserve) == machine.reserve as usize
                 && out(machine.key, |hold| matches!(hold, Hold::Lingering | Hold::Evicting))
                     == machine.lingering as usize
+                && out(machine.key, |hold| hold == Hold::Evicting) == machine.evicting as usize
         }) && self
             .leases
             .values()
@@ -393,9 +410,26 @@ impl State {
         };
         let index = self.lingering.iter().position(is_useful)?;
         let id = self.lingering.remove(index)?;
-        self.leases.get_mut(&id).expect("a lingering lease is out").hold = Hold::Evicting;
-        self.evicting += 1;
+        let lease = self.leases.get_mut(&id).expect("a lingering lease is out");
+        lease.hold = Hold::Evicting;
+        let key = lease.machine;
+        self.machine_mut(key).evicting += 1;
         Some(id)
+    }
+
+    fn evicting(&self) -> usize {
+        self.machines.iter().map(|machine| machine.evicting as usize).sum()
+    }
+
+    /// Places that are free for those who wait once every connection that was asked to close has closed.
+    fn places_coming(&self) -> usize {
+        let Some(hard) = self.settings.limits.hard else { return usize::MAX };
+        let ready = self.machines.iter().filter(|machine| machine.is_ready);
+        let coming = |machine: &Machine| {
+            let staying = machine.in_flight - machine.evicting;
+            hard.get().saturating_sub(staying) as usize
+        };
+        ready.map(coming).sum()
     }
 
     fn level(&self, machine: &Machine) -> Level {

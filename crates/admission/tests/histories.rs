@@ -133,6 +133,9 @@ impl World {
             assert!(self.waiting.remove(&ticket), "only who waits is granted a place");
             self.admitted(lease, machine);
         }
+        while let Some(lease) = state.evict() {
+            assert!(self.evicting.insert(lease), "nobody is asked twice");
+        }
     }
 
     fn check(&self, state: &State) {
@@ -144,6 +147,14 @@ impl World {
             assert_eq!(out, (machine.in_flight + machine.reserve) as usize);
             if machine.is_ready && !self.waiting.is_empty() {
                 assert_eq!(machine.level, Level::AtHard, "nobody waits while a place is free");
+                let asked =
+                    self.evicting.iter().filter(|lease| self.leases[lease] == machine.machine);
+                let is_useful = state.settings().linger == Linger::Evict
+                    && self.evicting.len() < self.waiting.len();
+                assert!(
+                    !is_useful || asked.count() == machine.lingering as usize,
+                    "nobody waits beside a connection that could be evicted"
+                );
             }
         }
     }

@@ -159,6 +159,38 @@ async fn rule_2_an_evictable_one_is_asked_to_close_and_its_place_passes_on() {
     }
 }
 
+/// Who came while nothing could be evicted for it waited on beside connections that linger, until its deadline.
+#[tokio::test(start_paused = true)]
+async fn rule_2_who_waits_already_is_helped_by_a_machine_that_comes_back_or_other_limits() {
+    type Change = fn(&Admission);
+    let comes_back: Change = |admission| admission.machine_ready(MachineKey(0));
+    let fewer: Change = |admission| {
+        admission.set_limits(Limits { soft: None, hard: NonZeroU32::new(1) });
+    };
+    for (hard, is_lost, change) in [(1, true, comes_back), (2, false, fewer)] {
+        let settings = Settings { linger: Linger::Evict, ..settings(0, hard) };
+        let admission = admission(settings, 1);
+        let held = fill(&admission, hard as usize).await;
+        let connections: Vec<_> =
+            held.into_iter().map(|permit| (permit.linger(), permit)).collect();
+        if is_lost {
+            admission.machine_lost(MachineKey(0));
+        }
+        let close = async {
+            tokio::task::yield_now().await;
+            change(&admission);
+            for (evicted, permit) in connections {
+                let asked = tokio::time::timeout(TIMEOUT / 2, evicted.notified()).await;
+                asked.expect("it is asked to close");
+                drop(permit);
+            }
+        };
+        let (next, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary), close);
+        drop(next.expect("the place of an evicted connection"));
+        assert_eq!(admission.ledger().permits, 0);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_place_at_a_certain_machine_is_had_at_once_or_not_at_all() {
     let admission = admission(settings(0, 1), 2);
