@@ -346,15 +346,14 @@ impl Shared {
         let mut inner = self.lock();
         change(&mut inner);
         while let Some((ticket, lease, machine)) = inner.state.grant() {
-            let sender = inner.waiting.remove(&ticket);
+            let Some(sender) = inner.waiting.remove(&ticket) else {
+                // A drain has refused it, and it has not left yet.
+                inner.state.release(lease);
+                continue;
+            };
             drop(inner);
-            let permit = Permit::new(self, lease, machine);
-            if let Some(sender) = sender {
-                // Err gives the permit back, and dropping it frees the place again.
-                drop(sender.send(permit));
-            } else {
-                drop(permit);
-            }
+            // Err gives the permit back, and dropping it frees the place again.
+            drop(sender.send(Permit::new(self, lease, machine)));
             inner = self.lock();
         }
         while let Some(lease) = inner.state.evict() {

@@ -115,6 +115,22 @@ async fn rule_4_drain_refuses_those_who_wait_and_those_who_come() {
     assert_eq!(admission.usage().queue_length, 0);
 }
 
+/// Each place that nobody took any more once passed to the next by a call within a call.
+#[tokio::test]
+async fn rule_4_a_drain_of_a_long_queue_takes_no_more_stack_than_one_of_a_short_queue() {
+    const WAITING: usize = 100_000;
+    let settings = Settings { queue_depth_max: WAITING, ..settings(0, 1) };
+    let admission = admission(settings, 1);
+    let held = fill(&admission, 1).await;
+    let waiting: Vec<_> =
+        (0..WAITING).map(|_| admission.attempt(CLIENT, Class::Ordinary)).collect();
+    admission.drain();
+    drop(held);
+    let ledger = admission.ledger();
+    assert_eq!((ledger.leases, ledger.permits), (0, 0));
+    drop(waiting);
+}
+
 #[tokio::test(start_paused = true)]
 async fn rule_5_control_calls_have_places_of_their_own() {
     let admission = admission(settings(0, 1), 1);
