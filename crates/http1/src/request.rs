@@ -293,6 +293,11 @@ mod tests {
         let head = "GET HTTP://b.example:1/x?q HTTP/1.1\r\nHost: a\r\n\r\n";
         let (request, _) = parse(head).expect("valid").expect("complete");
         assert!(request.wire.starts_with(b"GET /x?q HTTP/1.1\r\nHost: b.example:1\r\n"));
+        for (method, start) in [("GET", "GET / "), ("OPTIONS", "OPTIONS * ")] {
+            let head = format!("{method} http://b HTTP/1.1\r\nHost: a\r\n\r\n");
+            let (request, _) = parse(&head).expect("valid").expect("complete");
+            assert!(request.wire.starts_with(start.as_bytes()), "{method}");
+        }
     }
 
     #[test]

@@ -26,8 +26,13 @@ pub(crate) fn split_target<'t>(
     let rest = &target[scheme_end + 3..];
     let path_start = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(path_start);
-    let origin_form = if path.is_empty() { "/" } else { path };
-    if !origin_form.starts_with('/') {
+    let origin_form = match (path, method) {
+        // It asks about the server as a whole (RFC 9112 section 3.2.4).
+        ("", "OPTIONS") => "*",
+        ("", _) => "/",
+        _ => path,
+    };
+    if origin_form.starts_with('?') {
         return Err(HeadError::Target);
     }
     Ok((Some(authority), origin_form))
