@@ -42,6 +42,20 @@ pub fn variables() -> &'static [VariableDoc] {
 
 const KEYS: &[KeyDoc] = &[
     KeyDoc {
+        key: "listen.connections_max",
+        env: Some("OUTLAST_LISTEN_CONNECTIONS_MAX"),
+        flag: None,
+        default: "0",
+        doc: "client connections at once, all services together; more wait in the kernel; 0: as many as the descriptor limit allows",
+    },
+    KeyDoc {
+        key: "listen.connections_per_client_max",
+        env: Some("OUTLAST_LISTEN_CONNECTIONS_PER_CLIENT_MAX"),
+        flag: None,
+        default: "0",
+        doc: "of those, from one client address (IPv6: from one /64); more are reset at once; 0: no limit",
+    },
+    KeyDoc {
         key: "queue.depth_max",
         env: Some("OUTLAST_QUEUE_DEPTH_MAX"),
         flag: None,
@@ -255,7 +269,7 @@ mod tests {
         assert_eq!(variables.len(), count, "a variable is named twice");
         assert_eq!(
             sections(),
-            ["queue", "reserve", "clocks", "upstream", "drain", "agent", "machine"]
+            ["listen", "queue", "reserve", "clocks", "upstream", "drain", "agent", "machine"]
         );
     }
 

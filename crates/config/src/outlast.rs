@@ -15,6 +15,10 @@ use crate::source::{Located, SourceText};
 /// An `outlast.toml` as written. `None`: the key is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Written {
+    /// `listen.connections_max`.
+    pub listen_connections_max: Option<Located<u32>>,
+    /// `listen.connections_per_client_max`.
+    pub listen_connections_per_client_max: Option<Located<u32>>,
     /// `queue.depth_max`.
     pub queue_depth_max: Option<Located<u32>>,
     /// `queue.timeout`.
@@ -76,6 +80,11 @@ pub(crate) fn decode(source: &SourceText) -> (Written, Vec<Diagnostic>) {
 
 fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
     match name {
+        "listen" => {
+            written.listen_connections_max = setting(&mut section, "connections_max");
+            written.listen_connections_per_client_max =
+                setting(&mut section, "connections_per_client_max");
+        }
         "queue" => {
             written.queue_depth_max = setting(&mut section, "depth_max");
             written.queue_timeout = setting(&mut section, "timeout");

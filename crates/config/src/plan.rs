@@ -16,6 +16,8 @@ pub struct Plan {
     pub services: Vec<Service>,
     /// What machines are started, or where they already run.
     pub machines: Machines,
+    /// How many client connections there may be.
+    pub listen: Listen,
     /// What happens to upstream connections between exchanges.
     pub upstream: Upstream,
     /// The bounded wait for a place, per service.
@@ -161,6 +163,16 @@ impl KillSignal {
         let wanted = wanted.strip_prefix("SIG").unwrap_or(&wanted);
         Self::ALL.into_iter().find(|signal| signal.name().strip_prefix("SIG") == Some(wanted))
     }
+}
+
+/// Client connections, all services together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// At once; more wait in the kernel. None: as many as there are descriptors for. `listen.connections_max`, default none.
+    pub connections_max: Option<NonZeroU32>,
+    /// Of those, from one client address, or from one /64 of IPv6; more are reset at once. None: no limit, for behind another
+    /// proxy all clients have one address. `listen.connections_per_client_max`, default none.
+    pub connections_per_client_max: Option<NonZeroU32>,
 }
 
 /// Between exchanges.

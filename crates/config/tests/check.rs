@@ -137,6 +137,8 @@ fn flags_win_over_variables_over_outlast_toml_over_defaults() {
 #[test]
 fn every_variable_of_the_reference_is_read() {
     let values = [
+        ("OUTLAST_LISTEN_CONNECTIONS_MAX", "7"),
+        ("OUTLAST_LISTEN_CONNECTIONS_PER_CLIENT_MAX", "7"),
         ("OUTLAST_QUEUE_DEPTH_MAX", "7"),
         ("OUTLAST_QUEUE_TIMEOUT", "7s"),
         ("OUTLAST_RESERVE_SLOTS", "7"),

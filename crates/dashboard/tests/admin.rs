@@ -46,6 +46,7 @@ fn pool_with(machine_state: &str) -> Pool {
         phase: "serving".to_owned(),
         uptime_ms: 1,
         ledger_mismatches: 0,
+        client_connections: 0,
         services: vec![service],
     }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
                 Box::pin(unreadable(&lane, &mut client, peer, outcome, &answer)).await
             }
             Head::Refused(error) => {
-                let outcome = Outcome::Refused(RefusalReason::BadRequest);
+                let outcome = Outcome::Refused(RefusalReason::BadRequest(error.rule()));
                 let answer = refusal::bad_request(&error);
                 Box::pin(unreadable(&lane, &mut client, peer, outcome, &answer)).await
             }

@@ -420,7 +420,7 @@ impl Stopped {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::Refused(refused) => Outcome::Refused(refusal::reason(*refused)),
-            Self::Body(_) => Outcome::Refused(RefusalReason::BadRequest),
+            Self::Body(error) => Outcome::Refused(RefusalReason::BadRequest(error.rule())),
             Self::Outcome(outcome) => *outcome,
         }
     }
@@ -429,6 +429,7 @@ impl Stopped {
 pub(crate) fn connect_outcome(error: &ConnectError) -> Outcome {
     match error {
         ConnectError::TimedOut => Outcome::TimedOut(TimedClock::Connect),
+        ConnectError::Descriptors => Outcome::Refused(RefusalReason::Descriptors),
         ConnectError::Refused(error) => {
             tracing::debug!(%error, "connecting to a machine failed");
             Outcome::MachineFailed(Stage::Connecting, MachineFault::Connect)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ use outlast_protocol::pool;
 use outlast_runtime::{Phases, Tasks, Workers, clock};
 use thiserror::Error;
 
+use crate::clients::Clients;
+use crate::remarks::Pauses;
 use crate::service::Service;
 use crate::upstream::Pool;
-use crate::{connection, ledger, listener, tunnel};
+use crate::{accept, connection, ledger, listener, tunnel};
 
 /// `/api/pool` shows so many exchanges of a service; `/api/exchanges` shows all.
 const POOL_EXCHANGES_MAX: usize = 256;
@@ -57,6 +60,8 @@ pub struct GatewayOptions {
     pub admittance: AdmittanceCheck,
     /// The process's phases, shown in the pool.
     pub phases: Phases,
+    /// The most client connections where the plan does not say: as many as there are descriptors for. 0 counts as 1.
+    pub connections_max: usize,
 }
 
 /// Why a gateway could not start.
@@ -84,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) observe: Arc<Observe>,
     pub(crate) services: Vec<Arc<Service>>,
     pub(crate) admittance: AdmittanceCheck,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) pauses: Pauses,
     phases: Phases,
 }
 
@@ -140,8 +147,12 @@ impl Gateway {
         let addresses = bound.iter().map(address).collect::<io::Result<_>>();
         let service = |(index, service)| Arc::new(Service::new(index, service, &plan));
         let services = plan.services.iter().enumerate().map(service).collect();
+        let connections_max = plan.listen.connections_max.map(NonZeroU32::get);
+        let connections_max = connections_max.map_or(options.connections_max, |max| max as usize);
         let shared = Arc::new(Shared {
             services,
+            clients: Clients::new(connections_max, plan.listen.connections_per_client_max),
+            pauses: Pauses::default(),
             observe: Arc::clone(observe),
             admittance: options.admittance,
             phases: options.phases,
@@ -162,6 +173,12 @@ impl Gateway {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The most client connections at once, all services together.
+    #[must_use]
+    pub fn connections_max(&self) -> usize {
+        self.shared.clients.max()
     }
 
     /// A machine of `group` takes traffic; `addresses` maps its services' internal ports to where it listens.
@@ -226,6 +243,7 @@ impl Shared {
             phase: "stopped".to_owned(),
             uptime_ms: 0,
             ledger_mismatches: 0,
+            client_connections: 0,
             services: Vec::new(),
         };
         let source = move || shared.upgrade().map_or_else(|| empty.clone(), |shared| shared.pool());
@@ -250,6 +268,7 @@ impl Shared {
             phase: self.phases.current().name().to_owned(),
             uptime_ms: self.observe.uptime_ms(),
             ledger_mismatches: self.observe.ledger_mismatches(),
+            client_connections: self.clients.open(),
             services: services.collect(),
         }
     }
@@ -282,19 +301,18 @@ async fn run_thread(shared: Arc<Shared>, listeners: Arc<Mutex<Vec<Listeners>>>, 
         });
         let listener = tokio::net::TcpListener::from_std(listener)
             .expect("a bound, non-blocking listener within a runtime");
-        tasks.spawn_uncancelled(accept(lane, listener));
+        tasks.spawn_uncancelled(serve(lane, listener));
     }
     tasks.join().await;
 }
 
-async fn accept(lane: Arc<Lane>, listener: tokio::net::TcpListener) {
-    let tasks = lane.tasks.clone();
-    listener::accept_each(listener, move |stream, peer| match lane.service.plan.kind {
+async fn serve(lane: Arc<Lane>, listener: tokio::net::TcpListener) {
+    accept::accept_each(&lane, listener, |client, peer| match lane.service.plan.kind {
         ServiceKind::Http => {
-            tasks.spawn_uncancelled(connection::serve(Arc::clone(&lane), stream, peer));
+            lane.tasks.spawn_uncancelled(connection::serve(Arc::clone(&lane), client, peer));
         }
         ServiceKind::Tcp => {
-            tasks.spawn_uncancelled(tunnel::serve(Arc::clone(&lane), stream, peer));
+            lane.tasks.spawn_uncancelled(tunnel::serve(Arc::clone(&lane), client, peer));
         }
     })
     .await;
@@ -354,7 +372,12 @@ mod tests {
         let internal_port = plan.services[0].internal_port;
         let observe = Observe::new("local", &[plan.services[0].name.clone()], 1);
         let granted = Box::new(|_: &OwnRequest<'_>| Admittance::Granted);
-        let options = GatewayOptions { threads: 1, admittance: granted, phases: Phases::default() };
+        let options = GatewayOptions {
+            threads: 1,
+            connections_max: 10,
+            admittance: granted,
+            phases: Phases::default(),
+        };
         let gateway = Gateway::start(plan, &observe, options).expect("a free port");
         let machine = ScriptedMachine::start().await;
         gateway.machine_ready("m", "app", &BTreeMap::from([(internal_port, machine.address())]));

@@ -3,7 +3,9 @@
 //! The gateway owns the public listeners and the upstream connections. Admission decides, observe records, http1 moves
 //! the bytes; here they meet. It does not start machines: it is told which are ready, and where.
 
+mod accept;
 mod answer;
+mod clients;
 mod connection;
 mod exchange;
 mod gateway;
@@ -12,6 +14,7 @@ mod ledger;
 mod listener;
 mod own_paths;
 mod refusal;
+mod remarks;
 mod service;
 mod tunnel;
 mod upstream;

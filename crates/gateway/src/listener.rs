@@ -4,9 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use outlast_runtime::clock;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
-use tokio::net::TcpStream;
 
 /// Connections that may wait to be accepted, per socket; the kernel may allow fewer.
 const BACKLOG: i32 = 4096;
@@ -14,8 +12,6 @@ const BACKLOG: i32 = 4096;
 const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
-/// How long to wait when the process or the system is out of descriptors or memory.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// Binds `count` sockets to one address.
 pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
@@ -56,36 +52,6 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
 fn listen(socket: Socket) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-/// Accepts for ever. A socket's own error is its client's affair; where the system is exhausted, it waits and says so.
-pub(crate) async fn accept_each(
-    listener: tokio::net::TcpListener,
-    mut accepted: impl FnMut(TcpStream, SocketAddr),
-) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => accepted(stream, peer),
-            Err(error) if is_the_sockets_own(&error) => {}
-            Err(error) => {
-                tracing::warn!(
-                    %error,
-                    "cannot accept connections now; if descriptors ran out, raise the limit (ulimit -n)"
-                );
-                clock::sleep(EXHAUSTED_PAUSE).await;
-            }
-        }
-    }
-}
-
-fn is_the_sockets_own(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
 }
 
 #[cfg(test)]

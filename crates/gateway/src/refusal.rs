@@ -97,6 +97,9 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
         Outcome::TimedOut(TimedClock::Head) => {
             return Some(late("the request body did not come", Some((id, region))));
         }
+        Outcome::Refused(RefusalReason::Descriptors) => {
+            return Some(out_of_descriptors(id, region));
+        }
         _ => return None,
     };
     let problem = Problem {
@@ -108,6 +111,19 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
         retry_after: None,
     };
     Some(problem.answer(Some((id, region))))
+}
+
+/// The answer where there is no descriptor for a connection to a machine: our own trouble, and no machine's.
+fn out_of_descriptors(id: RequestId, region: &str) -> Answer {
+    let problem = Problem {
+        status: 503,
+        kind: RefusalReason::Descriptors.name(),
+        title: "the service has no place for this request now",
+        detail: "the gateway has no descriptor left for a connection to a machine".to_owned(),
+        proxy_error: "proxy_internal_error",
+        retry_after: Some(RETRY_AFTER_SECONDS),
+    };
+    problem.answer(Some((id, region)))
 }
 
 /// The answer to a head that breaks a rule.

@@ -14,6 +14,8 @@ use outlast_observe::MachineSlot;
 use outlast_protocol::pool;
 use outlast_runtime::clock;
 
+use crate::remarks::OnceASecond;
+
 /// The hard-limit warning comes at most so often per machine (rule 4).
 const WARNING_GAP: Duration = Duration::from_secs(1);
 
@@ -27,6 +29,8 @@ pub(crate) struct Service {
     pub(crate) sockets: Arc<AtomicUsize>,
     machines: RwLock<HashMap<MachineKey, Machine>>,
     warned: Mutex<HashMap<MachineKey, clock::Instant>>,
+    warned_of_clients: OnceASecond,
+    warned_of_descriptors: OnceASecond,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +68,8 @@ impl Service {
             sockets: Arc::new(AtomicUsize::new(0)),
             machines: RwLock::default(),
             warned: Mutex::default(),
+            warned_of_clients: OnceASecond::default(),
+            warned_of_descriptors: OnceASecond::default(),
         }
     }
 
@@ -139,6 +145,16 @@ impl Service {
                 );
             }
         }
+    }
+
+    /// Whether it may be said now that a client has too many connections.
+    pub(crate) fn may_warn_of_clients(&self) -> bool {
+        self.warned_of_clients.is_due()
+    }
+
+    /// Whether it may be said now that there is no descriptor for a machine.
+    pub(crate) fn may_warn_of_descriptors(&self) -> bool {
+        self.warned_of_descriptors.is_due()
     }
 
     fn may_warn(&self, key: MachineKey) -> bool {

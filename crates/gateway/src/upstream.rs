@@ -11,6 +11,7 @@ use outlast_runtime::clock;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::accept::is_out_of_descriptors;
 use crate::service::{Service, SocketCount};
 
 /// A machine's pool keeps at most so many connections per thread; more are closed after their exchange.
@@ -38,6 +39,8 @@ pub(crate) enum Origin {
 #[derive(Debug)]
 pub(crate) enum ConnectError {
     Refused(io::Error),
+    /// We have no descriptor for it: nothing the machine could do anything about.
+    Descriptors,
     TimedOut,
 }
 
@@ -77,6 +80,17 @@ impl Dispatch {
         let socket = SocketCount::new(service);
         let stream = match clock::timeout(timeout, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
+            Ok(Err(error)) if is_out_of_descriptors(&error) => {
+                if service.may_warn_of_descriptors() {
+                    tracing::warn!(
+                        service = service.plan.name,
+                        %error,
+                        hint = "raise the limit (ulimit -n) or lower listen.connections_max",
+                        "no descriptor is left for a connection to a machine"
+                    );
+                }
+                return Err(ConnectError::Descriptors);
+            }
             Ok(Err(error)) => return Err(ConnectError::Refused(error)),
             Err(_elapsed) => return Err(ConnectError::TimedOut),
         };

@@ -10,5 +10,5 @@ mod record;
 
 pub use id::RequestId;
 pub use metrics::PoolSource;
-pub use outcome::{EndedBy, MachineFault, Outcome, RefusalReason, TimedClock};
+pub use outcome::{AcceptPause, EndedBy, MachineFault, Outcome, RefusalReason, TimedClock};
 pub use record::{ExchangeStart, MachineSlot, Observe, Record, RecordGuard, Shard};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use outlast_http1::RULES;
 use outlast_protocol::pool;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -16,7 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::outcome::{Outcome, RefusalReason};
+use crate::outcome::{AcceptPause, Outcome, RefusalReason};
 use crate::record::Observe;
 
 /// Buckets for streams that live for minutes, in seconds.
@@ -47,7 +48,10 @@ pub(crate) struct Metrics {
 #[derive(Debug)]
 struct ServiceMetrics {
     outcomes: Vec<(&'static str, Counter)>,
-    refusals: Vec<(RefusalReason, Counter)>,
+    refusals: Vec<(&'static str, Counter)>,
+    bad_requests: Vec<(&'static str, Counter)>,
+    accept_pauses: Vec<(AcceptPause, Counter)>,
+    connections_refused: Counter,
     sent: Counter,
     received: Counter,
     duration: Histogram,
@@ -70,6 +74,9 @@ pub(crate) struct Totals {
 struct Families {
     exchanges: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
+    bad_requests: Family<Labels, Counter>,
+    accept_pauses: Family<Labels, Counter>,
+    connections_refused: Family<Labels, Counter>,
     sent: Family<Labels, Counter>,
     received: Family<Labels, Counter>,
     ledger_mismatch: Family<Labels, Counter>,
@@ -93,10 +100,27 @@ impl Metrics {
             let base = vec![("service", service.clone())];
             mismatches.push(families.ledger_mismatch.get_or_create_owned(&base));
             ServiceMetrics {
-                outcomes: Outcome::NAMES.map(|name| (name, families.outcome(service, name))).into(),
-                refusals: RefusalReason::ALL
-                    .map(|reason| (reason, families.refusal(service, reason)))
+                outcomes: Outcome::NAMES
+                    .map(|name| (name, series(&families.exchanges, service, "outcome", name)))
                     .into(),
+                refusals: RefusalReason::NAMES
+                    .map(|name| (name, series(&families.refusals, service, "reason", name)))
+                    .into(),
+                bad_requests: RULES
+                    .map(|rule| (rule, series(&families.bad_requests, service, "rule", rule)))
+                    .into(),
+                accept_pauses: AcceptPause::ALL
+                    .map(|reason| {
+                        let family = &families.accept_pauses;
+                        (reason, series(family, service, "reason", reason.name()))
+                    })
+                    .into(),
+                connections_refused: series(
+                    &families.connections_refused,
+                    service,
+                    "reason",
+                    "per_client",
+                ),
                 sent: families.sent.get_or_create_owned(&base),
                 received: families.received.get_or_create_owned(&base),
                 duration: duration.get_or_create_owned(&base),
@@ -131,14 +155,12 @@ impl Metrics {
 
     pub(crate) fn finished(&self, service: usize, totals: &Totals) {
         let metrics = &self.services[service];
-        let name = totals.outcome.name();
-        for (_, counter) in metrics.outcomes.iter().filter(|(other, _)| *other == name) {
-            counter.inc();
+        count(&metrics.outcomes, totals.outcome.name());
+        if let Outcome::Refused(reason) = totals.outcome {
+            count(&metrics.refusals, reason.name());
         }
-        for (reason, counter) in &metrics.refusals {
-            if totals.outcome == Outcome::Refused(*reason) {
-                counter.inc();
-            }
+        if let Some(rule) = totals.outcome.rule() {
+            count(&metrics.bad_requests, rule);
         }
         metrics.sent.inc_by(totals.sent);
         metrics.received.inc_by(totals.received);
@@ -150,20 +172,42 @@ impl Metrics {
     }
 }
 
+/// The series of a service with one more label.
+fn series(
+    family: &Family<Labels, Counter>,
+    service: &str,
+    label: &'static str,
+    value: &str,
+) -> Counter {
+    let labels = vec![("service", service.to_owned()), (label, value.to_owned())];
+    family.get_or_create_owned(&labels)
+}
+
+fn count(counters: &[(&'static str, Counter)], name: &str) {
+    for (_, counter) in counters.iter().filter(|(other, _)| *other == name) {
+        counter.inc();
+    }
+}
+
 impl Families {
-    fn outcome(&self, service: &str, name: &str) -> Counter {
-        let labels = vec![("service", service.to_owned()), ("outcome", name.to_owned())];
-        self.exchanges.get_or_create_owned(&labels)
-    }
-
-    fn refusal(&self, service: &str, reason: RefusalReason) -> Counter {
-        let labels = vec![("service", service.to_owned()), ("reason", reason.name().to_owned())];
-        self.refusals.get_or_create_owned(&labels)
-    }
-
     fn register(self, registry: &mut Registry) {
         registry.register("exchanges", "Exchanges that ended, by outcome", self.exchanges);
         registry.register("refusals", "Exchanges refused, by reason", self.refusals);
+        registry.register(
+            "bad_requests",
+            "Exchanges refused because the request broke a rule of HTTP, by rule",
+            self.bad_requests,
+        );
+        registry.register(
+            "accept_pauses",
+            "Times that a listener began to accept nothing, by reason",
+            self.accept_pauses,
+        );
+        registry.register(
+            "connections_refused",
+            "Client connections reset before they were served, by reason",
+            self.connections_refused,
+        );
         registry.register_with_unit("sent", "To clients", Unit::Bytes, self.sent);
         registry.register_with_unit("received", "From clients", Unit::Bytes, self.received);
         registry.register(
@@ -199,6 +243,19 @@ impl Observe {
         self.metrics.ledger_mismatches.iter().map(Counter::get).sum()
     }
 
+    /// A listener of a service begins to accept nothing.
+    pub fn accept_paused(&self, service: usize, reason: AcceptPause) {
+        let pauses = &self.metrics.services[service].accept_pauses;
+        for (_, counter) in pauses.iter().filter(|(other, _)| *other == reason) {
+            counter.inc();
+        }
+    }
+
+    /// A client that has too many connections was refused another one.
+    pub fn connection_refused(&self, service: usize) {
+        self.metrics.services[service].connections_refused.inc();
+    }
+
     /// Everything in OpenMetrics 1.0 text.
     #[must_use]
     pub fn metrics_text(&self) -> String {
@@ -230,7 +287,11 @@ impl Collector for Gauges {
                 ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
             }
         }
-        Ok(())
+        // Without a service: they are counted all together, because their limit is.
+        let clients = i64::try_from(pool.client_connections).unwrap_or(i64::MAX);
+        let (name, help) = ("client_connections", "Connections of clients, idle ones included");
+        let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(clients).encode(gauge)
     }
 }
 

@@ -41,8 +41,19 @@ pub enum RefusalReason {
     Draining,
     /// No machine takes traffic.
     NoneHealthy,
-    /// The request breaks a rule of HTTP or asks for what is not supported.
-    BadRequest,
+    /// We have no descriptor for a connection to a machine.
+    Descriptors,
+    /// The request breaks a rule of HTTP or asks for what is not supported: one of [`outlast_http1::RULES`].
+    BadRequest(&'static str),
+}
+
+/// Why a listener accepts nothing for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptPause {
+    /// As many clients are connected as may be.
+    ConnectionsMax,
+    /// The process or the system has no descriptor, or no memory, for another connection.
+    Descriptors,
 }
 
 /// What a machine did wrong.
@@ -100,6 +111,15 @@ impl Outcome {
         }
     }
 
+    /// The rule of HTTP that the request broke, if that is why.
+    #[must_use]
+    pub fn rule(self) -> Option<&'static str> {
+        match self {
+            Self::Refused(RefusalReason::BadRequest(rule)) => Some(rule),
+            _ => None,
+        }
+    }
+
     /// What the name leaves open: the reason, stage, clock or person. Empty if nothing.
     #[must_use]
     pub fn detail(self) -> &'static str {
@@ -118,14 +138,15 @@ impl Outcome {
 }
 
 impl RefusalReason {
-    /// Every reason: the values of the label `reason`.
-    pub const ALL: [Self; 6] = [
-        Self::Limit,
-        Self::QueueFull,
-        Self::QueueDeadline,
-        Self::Draining,
-        Self::NoneHealthy,
-        Self::BadRequest,
+    /// Every name that [`RefusalReason::name`] can give: the values of the label `reason`.
+    pub const NAMES: [&str; 7] = [
+        "limit",
+        "queue_full",
+        "queue_deadline",
+        "draining",
+        "none_healthy",
+        "descriptors",
+        "bad_request",
     ];
 
     /// The reason's name in logs and metrics.
@@ -137,7 +158,22 @@ impl RefusalReason {
             Self::QueueDeadline => "queue_deadline",
             Self::Draining => "draining",
             Self::NoneHealthy => "none_healthy",
-            Self::BadRequest => "bad_request",
+            Self::Descriptors => "descriptors",
+            Self::BadRequest(_) => "bad_request",
+        }
+    }
+}
+
+impl AcceptPause {
+    /// Every reason: the values of the label `reason`.
+    pub const ALL: [Self; 2] = [Self::ConnectionsMax, Self::Descriptors];
+
+    /// The reason's name in logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConnectionsMax => "connections_max",
+            Self::Descriptors => "descriptors",
         }
     }
 }

@@ -368,6 +368,7 @@ impl RecordGuard {
             machine = name,
             outcome = outcome.name(),
             detail = outcome.detail(),
+            rule = outcome.rule(),
             sent_bytes = record.sent.load(Ordering::Relaxed),
             received_bytes = record.received.load(Ordering::Relaxed),
             queued_ms = record.dispatched_ms.load(Ordering::Relaxed),

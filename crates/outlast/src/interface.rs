@@ -116,7 +116,15 @@ fn every_outcome_and_reason_is_listed_and_no_other() {
         .filter(|row| row[0] == "`refused`")
         .flat_map(|row| ticked(row[1]))
         .collect();
-    assert_eq!(listed, RefusalReason::ALL.map(RefusalReason::name).into());
+    assert_eq!(listed, RefusalReason::NAMES.into());
+}
+
+#[test]
+fn every_rule_of_http_is_listed_and_no_other() {
+    let lines = section("## Outcomes").into_iter().skip_while(|line| !line.starts_with("Rules of"));
+    let listed: BTreeSet<_> =
+        lines.flat_map(ticked).filter(|word| *word != "rule" && *word != "bad_request").collect();
+    assert_eq!(listed, outlast_http1::RULES.into());
 }
 
 #[test]
@@ -128,6 +136,7 @@ fn every_metric_is_listed_with_its_type_and_no_other() {
             phase: String::new(),
             uptime_ms: 0,
             ledger_mismatches: 0,
+            client_connections: 0,
             services: Vec::new(),
         }
     })));

@@ -44,6 +44,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<ExitCode, Failure> {
     };
     let _logging = logging::start(&args.log)?;
     raise_descriptor_limit();
+    warn_of_descriptors(&plan);
     // The exchanges have threads of their own; this one starts, watches and ends them.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -97,6 +98,7 @@ impl Up {
             threads,
             admittance: own_paths_check(door.gate.clone()),
             phases: phases.clone(),
+            connections_max: connections_for_descriptors(),
         };
         let gateway = Gateway::start(plan.clone(), &observe, options).map_err(bind_failure)?;
         tasks.spawn(gateway.watch_ledger());
@@ -129,6 +131,7 @@ impl Up {
             app = self.plan.app,
             listen = ?self.gateway.addresses(),
             admin = %self.admin,
+            connections_max = self.gateway.connections_max(),
             machines = self.groups.len(),
             "the gateway listens"
         );
@@ -322,7 +325,45 @@ fn raise_descriptor_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    let streams =
-        getrlimit(Resource::Nofile).current.map(|files| files.saturating_sub(DESCRIPTORS_OWN) / 2);
-    tracing::debug!(?streams, "so many streams have descriptors");
+}
+
+/// So many clients can each have a connection to a machine; 1 even where there are hardly any descriptors.
+fn connections_for_descriptors() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    connections_within(getrlimit(Resource::Nofile).current)
+}
+
+fn connections_within(descriptors_max: Option<u64>) -> usize {
+    let connections =
+        descriptors_max.map_or(u64::MAX, |max| max.saturating_sub(DESCRIPTORS_OWN)) / 2;
+    usize::try_from(connections.max(1)).unwrap_or(usize::MAX)
+}
+
+/// Says that more clients are allowed than can be served.
+fn warn_of_descriptors(plan: &Plan) {
+    let has_descriptors = connections_for_descriptors();
+    let connections_max = plan.listen.connections_max.map_or(0, |max| max.get() as usize);
+    if connections_max > has_descriptors {
+        tracing::warn!(
+            connections_max,
+            has_descriptors,
+            hint = "raise the limit (ulimit -n) to twice as many and 256, or lower listen.connections_max",
+            "listen.connections_max allows more clients than there are descriptors for"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_descriptors_that_are_left_are_for_clients() {
+        for (descriptors, connections) in
+            [(Some(1024), 384), (Some(20_000), 9_872), (Some(256), 1), (Some(0), 1)]
+        {
+            assert_eq!(connections_within(descriptors), connections, "{descriptors:?}");
+        }
+        assert!(connections_within(None) > 1_000_000);
+    }
 }

@@ -15,6 +15,8 @@ pub struct Pool {
     pub uptime_ms: u64,
     /// How often permits, gauges and sockets were seen to disagree. Anything but 0 is a defect of ours.
     pub ledger_mismatches: u64,
+    /// Client connections open now, all services together.
+    pub client_connections: usize,
     /// The first HTTP service first.
     pub services: Vec<Service>,
 }

@@ -220,6 +220,7 @@ impl Checker<'_> {
             region,
             services,
             machines,
+            listen: settings.listen,
             upstream: settings.upstream,
             queue: settings.queue,
             reserve: settings.reserve,

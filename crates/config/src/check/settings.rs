@@ -1,5 +1,6 @@
 //! The settings that have a key in `outlast.toml`, layer by layer.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -9,7 +10,7 @@ use crate::byte_size::ByteSize;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::outlast;
-use crate::plan::{Agent, Clocks, Linger, PathPattern, Queue, Reserve, Upstream};
+use crate::plan::{Agent, Clocks, Linger, Listen, PathPattern, Queue, Reserve, Upstream};
 use crate::setting::{CommandLine, Setting};
 use crate::source::{Located, Origin};
 
@@ -18,6 +19,7 @@ const REQUEST_BUFFER_MAX: ByteSize = ByteSize(64 * 1024);
 
 /// What `outlast.toml` and its overrides come to.
 pub(super) struct Settings {
+    pub(super) listen: Listen,
     pub(super) upstream: Upstream,
     pub(super) queue: Queue,
     pub(super) reserve: Reserve,
@@ -33,6 +35,7 @@ impl Checker<'_> {
         let flags = self.sources.flags.clone();
         let written = written.clone();
         let linger = if self.sources.fly.is_some() { Linger::Hold } else { Linger::Evict };
+        let listen = self.listen(&written);
         let depth_max = self.pick("queue.depth_max", None, written.queue_depth_max);
         let queue = Queue {
             depth_max: count(depth_max.value),
@@ -65,7 +68,7 @@ impl Checker<'_> {
             runs_max: self.runs_max(written.agent_runs_max),
         };
         let command = self.command(flags.command, written.machine_command);
-        Settings { upstream, queue, reserve, clocks, drain_grace, agent, command }
+        Settings { listen, upstream, queue, reserve, clocks, drain_grace, agent, command }
     }
 
     /// The value of the highest layer that has one. All layers that are text are read.
@@ -151,6 +154,16 @@ impl Checker<'_> {
             self.say(error.at(picked.origin).hint("write \"64KiB\" or less"));
         }
         usize::try_from(picked.value.0).unwrap_or(usize::MAX)
+    }
+
+    fn listen(&mut self, written: &outlast::Written) -> Listen {
+        let all = written.listen_connections_max.clone();
+        let of_one = written.listen_connections_per_client_max.clone();
+        let of_one_key = "listen.connections_per_client_max";
+        Listen {
+            connections_max: NonZeroU32::new(self.pick("listen.connections_max", None, all).value),
+            connections_per_client_max: NonZeroU32::new(self.pick(of_one_key, None, of_one).value),
+        }
     }
 
     fn runs_max(&mut self, written: Option<Located<u32>>) -> usize {

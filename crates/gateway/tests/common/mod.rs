@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outlast_config::{
-    Accounting, Agent, AgentKind, Clocks, Limits, Linger, Machines, Plan, Queue, Reserve, Service,
-    ServiceKind, Upstream,
+    Accounting, Agent, AgentKind, Clocks, Limits, Linger, Listen, Machines, Plan, Queue, Reserve,
+    Service, ServiceKind, Upstream,
 };
 use outlast_gateway::{Admittance, Gateway, GatewayOptions};
 use outlast_observe::Observe;
@@ -43,6 +43,7 @@ pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u
         region: "local".to_owned(),
         services: vec![service],
         machines: Machines::Fixed(Vec::new()),
+        listen: Listen { connections_max: None, connections_per_client_max: None },
         upstream: Upstream {
             linger: Linger::Evict,
             idle_timeout: Duration::from_secs(4),
@@ -79,6 +80,7 @@ impl Rig {
                 _ => Admittance::Denied { status: 401, detail: "who are you?".to_owned() },
             }),
             phases: Phases::default(),
+            connections_max: 1000,
         };
         let gateway = Gateway::start(plan, &observe, options).expect("a free port");
         Self { gateway, observe, machine }

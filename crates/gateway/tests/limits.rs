@@ -1,0 +1,145 @@
+//! How many clients there may be, and which rule of HTTP a refused one broke.
+
+mod common;
+
+use std::io::ErrorKind;
+use std::num::NonZeroU32;
+
+use common::{INTERNAL_PORT, Rig, plan};
+use outlast_config::{Accounting, Plan, ServiceKind};
+use outlast_testkit::{Wire, eventually};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const SHORT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+
+fn requests() -> Plan {
+    plan(ServiceKind::Http, Accounting::Requests, 0, 0)
+}
+
+/// A whole exchange.
+async fn is_served(rig: &Rig, client: &mut Wire) {
+    client.send(GET).await;
+    let mut machine = rig.machine.accept().await;
+    machine.read_head().await;
+    machine.send(SHORT).await;
+    assert_eq!(client.read_message().await.1, "hi");
+}
+
+fn connections(rig: &Rig) -> usize {
+    rig.observe.pool().expect("a pool").client_connections
+}
+
+/// Waits until a counter or gauge has a value.
+async fn counted(rig: &Rig, line: &str) {
+    eventually(line, || rig.counted(line)).await;
+}
+
+#[tokio::test]
+async fn at_connections_max_clients_wait_until_one_leaves() {
+    let mut plan = requests();
+    plan.listen.connections_max = NonZeroU32::new(2);
+    let rig = Rig::start(plan).await;
+    let (idle, mut busy) = (rig.client().await, rig.client().await);
+    is_served(&rig, &mut busy).await;
+    rig.outcome("completed", 1).await;
+    counted(&rig, "outlast_client_connections 2").await;
+
+    let mut waiting = rig.client().await;
+    waiting.send(GET).await;
+    let paused = "outlast_accept_pauses_total{service=\"http\",reason=\"connections_max\"} 1";
+    counted(&rig, paused).await;
+    assert_eq!((connections(&rig), rig.service().exchanges_total), (2, 0));
+    // Who is connected goes on.
+    busy.send(GET).await;
+    rig.in_flight(1).await;
+
+    drop(idle);
+    rig.in_flight(2).await;
+    drop((busy, waiting));
+    counted(&rig, "outlast_client_connections 0").await;
+    rig.finish().await;
+}
+
+#[tokio::test]
+async fn all_services_share_the_count() {
+    let mut plan = requests();
+    plan.listen.connections_max = NonZeroU32::new(1);
+    let tcp = common::plan(ServiceKind::Tcp, Accounting::Connections, 0, 0).services.remove(0);
+    assert_eq!(tcp.internal_port, INTERNAL_PORT);
+    plan.services.push(tcp);
+    let rig = Rig::start(plan).await;
+    let idle = rig.client().await;
+    counted(&rig, "outlast_client_connections 1").await;
+    let mut raw = Wire::connect(rig.gateway.addresses()[1]).await;
+    raw.send("hello").await;
+    counted(&rig, "outlast_accept_pauses_total{service=\"tcp-3001\",reason=\"connections_max\"} 1")
+        .await;
+    drop(idle);
+    let mut machine = rig.machine.accept().await;
+    assert_eq!(machine.read_until("hello").await, "hello");
+    drop((raw, machine));
+    rig.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_with_its_share_of_connections_gets_no_more_of_them() {
+    let mut plan = requests();
+    plan.listen.connections_per_client_max = NonZeroU32::new(2);
+    let rig = Rig::start(plan).await;
+    let (first, mut second) = (rig.client().await, rig.client().await);
+    is_served(&rig, &mut second).await;
+    let refused = "outlast_connections_refused_total{service=\"http\",reason=\"per_client\"} 1";
+    let third = match Wire::try_connect(rig.gateway.addresses()[0]).await {
+        Ok(mut third) => third.read_to_end().await.expect_err("no orderly end"),
+        Err(error) => error,
+    };
+    assert_eq!(third, ErrorKind::ConnectionReset);
+    counted(&rig, refused).await;
+    assert_eq!(connections(&rig), 2);
+    assert_eq!(rig.service().exchanges_total, 0);
+
+    drop(first);
+    counted(&rig, "outlast_client_connections 1").await;
+    let mut fourth = rig.client().await;
+    fourth.send(GET).await;
+    rig.in_flight(1).await;
+    assert!(rig.counted(refused));
+    drop((second, fourth));
+    rig.finish().await;
+}
+
+#[tokio::test]
+async fn the_rule_that_a_request_broke_is_counted() {
+    let rig = Rig::start(requests()).await;
+    let post = "POST / HTTP/1.1\r\nHost: a\r\n";
+    let chunked = format!("{post}Transfer-Encoding: chunked\r\n\r\n");
+    let table = [
+        ("head_bytes_max", format!("{post}A: {}\r\n\r\n", "a".repeat(40_000))),
+        ("target_bytes_max", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(9_000))),
+        ("host", "GET / HTTP/1.1\r\n\r\n".to_owned()),
+        ("syntax", "GET / HTTP/1.1\r\nHost : a\r\n\r\n".to_owned()),
+        ("content_length", format!("{post}Content-Length: 1\r\nContent-Length: 2\r\n\r\n")),
+        (
+            "ambiguous_framing",
+            format!("{post}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        ),
+        ("transfer_coding", format!("{post}Transfer-Encoding: gzip\r\n\r\n")),
+        ("connect", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n".to_owned()),
+        ("chunk_size", format!("{chunked}x\r\n")),
+        ("chunk_bytes_max", format!("{chunked}fffffffffffffffff\r\n")),
+        ("chunk_line_bytes_max", format!("{chunked}1;{}\r\n", "a".repeat(5_000))),
+    ];
+    for (rule, request) in &table {
+        let mut client = rig.client().await;
+        client.send(request).await;
+        let head = client.read_head().await;
+        assert!(head.contains("error=http_request_error"), "{rule}: {head}");
+        let line = format!("outlast_bad_requests_total{{service=\"http\",rule=\"{rule}\"}} 1");
+        counted(&rig, &line).await;
+    }
+    let all = table.len();
+    assert!(rig.counted(&format!(
+        "outlast_refusals_total{{service=\"http\",reason=\"bad_request\"}} {all}"
+    )));
+    rig.finish().await;
+}
