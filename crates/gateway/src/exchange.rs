@@ -346,8 +346,8 @@ async fn fail<T: Transport>(
     let stopped = match cut {
         Cut::Refused(refusal) => Stopped::Refused(refusal),
         Cut::Failure(Failure::RequestBody(error)) => Stopped::Body(error),
-        Cut::ReplayedNowhere => {
-            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Response))
+        Cut::ReplayedNowhere | Cut::Failure(Failure::Replay(_)) => {
+            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Replay))
         }
         Cut::Ended(by) => Stopped::Outcome(Outcome::Ended(by)),
         Cut::Connect(error) => Stopped::Outcome(connect_outcome(&error)),
@@ -355,9 +355,8 @@ async fn fail<T: Transport>(
         Cut::Failure(Failure::MachineConnection(_)) => {
             Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Closed))
         }
-        Cut::Failure(Failure::ResponseHead(_) | Failure::ResponseBody(_) | Failure::Replay(_)) => {
-            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Response))
-        }
+        Cut::Failure(Failure::ResponseHead(error)) => bad_response(stage, error.rule()),
+        Cut::Failure(Failure::ResponseBody(error)) => bad_response(stage, error.rule()),
     };
     match begun {
         Begun::No => stop(lane, client, guard, reply, stopped).await,
@@ -366,6 +365,10 @@ async fn fail<T: Transport>(
             Next::Drop
         }
     }
+}
+
+fn bad_response(stage: Stage, rule: &'static str) -> Stopped {
+    Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Response(rule)))
 }
 
 /// Answers an exchange that has got nothing of a machine's response.

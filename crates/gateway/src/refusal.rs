@@ -88,9 +88,14 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
         Outcome::MachineFailed(_, MachineFault::Closed) => {
             (502, "connection_terminated", "the machine closed the connection before it answered")
         }
-        Outcome::MachineFailed(_, MachineFault::Response) => {
+        Outcome::MachineFailed(_, MachineFault::Response(_)) => {
             (502, "http_protocol_error", "the machine's response is not valid HTTP/1.1")
         }
+        Outcome::MachineFailed(_, MachineFault::Replay) => (
+            502,
+            "destination_not_found",
+            "the machine sent the request on to one that is not there or has had it",
+        ),
         Outcome::TimedOut(TimedClock::Connect) => {
             (504, "connection_timeout", "the machine did not accept the connection in time")
         }

@@ -236,26 +236,28 @@ async fn a_tunnel_that_breaks_looks_whole_to_neither_side() {
 
 #[tokio::test]
 async fn a_machine_that_breaks_the_rules_is_a_502_and_its_connection_is_not_used_again() {
-    for answer in [
-        "HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-        "HTTP/1.1 200 X\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "HTTP/1.1 200 X\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        "HTTP/1.1 200 X\r\nA: b\rSet-Cookie: c\r\n\r\n",
-        "HTTP/1.1 20 X\r\n\r\n",
-        "HTTP/1.1 099 X\r\n\r\n",
-        "NONSENSE\r\n\r\n",
-    ]
-    .map(str::to_owned)
-    .into_iter()
-    .chain([
-        "HTTP/1.1 102 Processing\r\n\r\n".repeat(17),
-        format!("HTTP/1.1 200 X\r\n{}", "A: b\r\n".repeat(200)),
-        format!("HTTP/1.1 200 X\r\nA: {}", "b".repeat(40_000)),
-    ]) {
+    let many_interims = "HTTP/1.1 102 Processing\r\n\r\n".repeat(17);
+    let many_fields = format!("HTTP/1.1 200 X\r\n{}", "A: b\r\n".repeat(200));
+    let long_head = format!("HTTP/1.1 200 X\r\nA: {}", "b".repeat(40_000));
+    for (answer, rule) in [
+        ("HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "unasked_upgrade"),
+        (
+            "HTTP/1.1 200 X\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "ambiguous_framing",
+        ),
+        ("HTTP/1.1 200 X\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "content_length"),
+        ("HTTP/1.1 200 X\r\nA: b\rSet-Cookie: c\r\n\r\n", "syntax"),
+        ("HTTP/1.1 20 X\r\n\r\n", "syntax"),
+        ("HTTP/1.1 099 X\r\n\r\n", "status"),
+        ("NONSENSE\r\n\r\n", "version"),
+        (&many_interims, "interim_heads_max"),
+        (&many_fields, "fields_max"),
+        (&long_head, "head_bytes_max"),
+    ] {
         let rig = Rig::start(requests(0)).await;
         let mut client = rig.client().await;
         let (mut machine, _) = asked(&rig, &mut client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        machine.send(&answer).await;
+        machine.send(answer).await;
         client.read_until("HTTP/1.1 502 Bad Gateway\r\n").await;
         let head = client.read_head().await;
         assert!(head.contains("error=http_protocol_error"), "{head}");
@@ -263,6 +265,8 @@ async fn a_machine_that_breaks_the_rules_is_a_502_and_its_connection_is_not_used
         let (mut fresh, _) = asked(&rig, &mut other, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         fresh.send(SHORT).await;
         assert_eq!(other.read_message().await.1, "hi");
+        let line = format!("outlast_bad_responses_total{{service=\"http\",rule=\"{rule}\"}} 1");
+        outlast_testkit::eventually(&line, || rig.counted(&line)).await;
         rig.outcome("machine_failed", 1).await;
         rig.finish().await;
     }

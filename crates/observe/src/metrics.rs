@@ -50,6 +50,7 @@ struct ServiceMetrics {
     outcomes: Vec<(&'static str, Counter)>,
     refusals: Vec<(&'static str, Counter)>,
     bad_requests: Vec<(&'static str, Counter)>,
+    bad_responses: Vec<(&'static str, Counter)>,
     accept_pauses: Vec<(AcceptPause, Counter)>,
     connections_refused: Counter,
     sent: Counter,
@@ -75,11 +76,16 @@ struct Families {
     exchanges: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
     bad_requests: Family<Labels, Counter>,
+    bad_responses: Family<Labels, Counter>,
     accept_pauses: Family<Labels, Counter>,
     connections_refused: Family<Labels, Counter>,
     sent: Family<Labels, Counter>,
     received: Family<Labels, Counter>,
     ledger_mismatch: Family<Labels, Counter>,
+}
+
+fn by_rule(family: &Family<Labels, Counter>, service: &str) -> Vec<(&'static str, Counter)> {
+    RULES.map(|rule| (rule, series(family, service, "rule", rule))).into()
 }
 
 fn histogram_family(
@@ -106,9 +112,8 @@ impl Metrics {
                 refusals: RefusalReason::NAMES
                     .map(|name| (name, series(&families.refusals, service, "reason", name)))
                     .into(),
-                bad_requests: RULES
-                    .map(|rule| (rule, series(&families.bad_requests, service, "rule", rule)))
-                    .into(),
+                bad_requests: by_rule(&families.bad_requests, service),
+                bad_responses: by_rule(&families.bad_responses, service),
                 accept_pauses: AcceptPause::ALL
                     .map(|reason| {
                         let family = &families.accept_pauses;
@@ -160,7 +165,11 @@ impl Metrics {
             count(&metrics.refusals, reason.name());
         }
         if let Some(rule) = totals.outcome.rule() {
-            count(&metrics.bad_requests, rule);
+            let family = match totals.outcome {
+                Outcome::Refused(_) => &metrics.bad_requests,
+                _ => &metrics.bad_responses,
+            };
+            count(family, rule);
         }
         metrics.sent.inc_by(totals.sent);
         metrics.received.inc_by(totals.received);
@@ -197,6 +206,11 @@ impl Families {
             "bad_requests",
             "Exchanges refused because the request broke a rule of HTTP, by rule",
             self.bad_requests,
+        );
+        registry.register(
+            "bad_responses",
+            "Exchanges that failed because a machine's response broke a rule of HTTP, by rule",
+            self.bad_responses,
         );
         registry.register(
             "accept_pauses",

@@ -63,8 +63,10 @@ pub enum MachineFault {
     Connect,
     /// The connection was closed or reset.
     Closed,
-    /// The response is not HTTP, or was cut.
-    Response,
+    /// The response breaks a rule of HTTP, or was cut: one of [`outlast_http1::RULES`].
+    Response(&'static str),
+    /// It sent the request on to a machine that is not there, or has had it.
+    Replay,
 }
 
 /// A clock that ends exchanges.
@@ -111,11 +113,12 @@ impl Outcome {
         }
     }
 
-    /// The rule of HTTP that the request broke, if that is why.
+    /// The rule of HTTP that request or response broke, if that is why.
     #[must_use]
     pub fn rule(self) -> Option<&'static str> {
         match self {
-            Self::Refused(RefusalReason::BadRequest(rule)) => Some(rule),
+            Self::Refused(RefusalReason::BadRequest(rule))
+            | Self::MachineFailed(_, MachineFault::Response(rule)) => Some(rule),
             _ => None,
         }
     }
@@ -128,7 +131,8 @@ impl Outcome {
             Self::ClientGone(stage) => stage.name(),
             Self::MachineFailed(_, MachineFault::Connect) => "connect",
             Self::MachineFailed(_, MachineFault::Closed) => "closed",
-            Self::MachineFailed(_, MachineFault::Response) => "response",
+            Self::MachineFailed(_, MachineFault::Response(_)) => "response",
+            Self::MachineFailed(_, MachineFault::Replay) => "replay",
             Self::TimedOut(TimedClock::Connect) => "connect",
             Self::TimedOut(TimedClock::Head) => "head",
             Self::Ended(EndedBy::Operator) => "operator",
