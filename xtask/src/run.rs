@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, anyhow};
 
-use crate::step::{self, cargo, root};
+use crate::step::{self, cargo, root, target_dir};
 
 /// The incident's own limits.
 const FLY_TOML: &str = "examples/incident/fly.toml";
@@ -38,10 +38,8 @@ pub(crate) fn build(args: &Args) -> Result<()> {
 
 /// The command that starts it.
 pub(crate) fn outlast(args: &Args) -> Command {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
     let profile = if args.release { "release" } else { "debug" };
-    let mut outlast = Command::new(target.join(profile).join("outlast"));
+    let mut outlast = Command::new(target_dir().join(profile).join("outlast"));
     outlast.current_dir(root()).arg("up");
     if args.up.is_empty() {
         outlast.args(["--config", FLY_TOML]);

@@ -12,6 +12,11 @@ pub(crate) fn root() -> PathBuf {
     manifest.parent().expect("xtask lies in the repository").to_owned()
 }
 
+/// Where cargo builds.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
+}
+
 /// A program with its arguments, to run in the root.
 pub(crate) fn command(program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program);

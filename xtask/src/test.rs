@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::step::{self, cargo, is_installed};
+use crate::step::{self, cargo, is_installed, target_dir};
 use crate::{packages, tidy};
 
 #[derive(Debug, clap::Args)]
@@ -12,7 +12,8 @@ pub(crate) struct Args {
     only: Vec<String>,
 }
 
-const NAMES: [&str; 8] = ["install", "fmt", "clippy", "tidy", "build", "tests", "benches", "docs"];
+const NAMES: [&str; 9] =
+    ["install", "fmt", "clippy", "tidy", "build", "tests", "benches", "docs", "model"];
 
 /// Runs the steps in order, the quick ones first.
 fn run_step(name: &str) -> Result<()> {
@@ -50,6 +51,7 @@ fn run_step(name: &str) -> Result<()> {
             docs.env("RUSTDOCFLAGS", "-D warnings");
             step::run(docs)
         }
+        "model" => model(),
         other => bail!("there is no step {other}"),
     }
 }
@@ -72,4 +74,12 @@ fn tests() -> Result<()> {
         step::run(cargo(&["test", "--workspace", "--locked", "--quiet", "--all-targets"]))?;
     }
     step::run(cargo(&["test", "--workspace", "--locked", "--quiet", "--doc"]))
+}
+
+/// The schedules of admission's handle, explored by shuttle.
+fn model() -> Result<()> {
+    let mut model = cargo(&["test", "--manifest-path", "crates/admission/model/Cargo.toml"]);
+    model.args(["--quiet", "--lib", "model", "--target-dir"]).arg(target_dir().join("shuttle"));
+    model.env("RUSTFLAGS", "--cfg shuttle");
+    step::run(model)
 }

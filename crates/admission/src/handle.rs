@@ -1,8 +1,10 @@
 //! The async handle: permits that give their place back when dropped, and waits with a deadline.
 
+#[cfg(all(test, shuttle))]
+mod model;
+
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use outlast_runtime::clock;
@@ -12,6 +14,7 @@ use crate::queue::ClientKey;
 use crate::state::{
     Class, LeaseId, Limits, MachineKey, MachineUsage, Settings, State, Ticket, Verdict,
 };
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 
 /// An eviction is a close and takes microseconds; who waits for one may wait so long even where `queue.timeout` is zero.
 const EVICTION_WAIT: Duration = Duration::from_secs(1);
@@ -270,20 +273,21 @@ impl Waiting {
         match clock::timeout(self.timeout, &mut self.receiver).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_closed)) => Err(Refusal::Draining),
-            Err(_elapsed) => {
-                // A place granted between the deadline and this line is used, not lost.
-                if let Ok(permit) = self.receiver.try_recv() {
-                    return Ok(permit);
-                }
-                let waited = start.elapsed();
-                let has_machine = self.place.shared.lock().state.has_ready_machine();
-                Err(if has_machine {
-                    Refusal::QueueDeadline { waited }
-                } else {
-                    Refusal::NoneHealthy { waited }
-                })
-            }
+            Err(_elapsed) => self.give_up(start.elapsed()),
         }
+    }
+
+    /// The deadline has passed. A place granted between it and now is used, not lost.
+    fn give_up(mut self, waited: Duration) -> Result<Permit, Refusal> {
+        if let Ok(permit) = self.receiver.try_recv() {
+            return Ok(permit);
+        }
+        let has_machine = self.place.shared.lock().state.has_ready_machine();
+        Err(if has_machine {
+            Refusal::QueueDeadline { waited }
+        } else {
+            Refusal::NoneHealthy { waited }
+        })
     }
 }
 

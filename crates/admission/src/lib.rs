@@ -8,6 +8,7 @@
 mod handle;
 mod queue;
 mod state;
+mod sync;
 
 pub use handle::{Admission, Attempt, Ledger, Permit, Refusal, Usage, Waiting};
 pub use queue::ClientKey;
