@@ -31,7 +31,7 @@ enum Command {
     Dev(run::Args),
     /// Checks what the compiler cannot: arrows between crates, lengths, bans, dead files, links, licences
     Tidy,
-    /// Measures cost beside HAProxy
+    /// Measures cost beside HAProxy and nginx
     Bench(bench::Args),
     /// Decodes every fly.toml of a folder
     Conformance(conformance::Args),

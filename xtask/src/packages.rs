@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[Needed] = &[
 /// For `cargo xtask bench`.
 pub(crate) const BENCH: &[Needed] = &[
     Needed { program: "haproxy", package: "haproxy" },
+    Needed { program: "nginx", package: "nginx" },
     Needed { program: "taskset", package: "util-linux" },
 ];
 

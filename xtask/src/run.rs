@@ -1,6 +1,7 @@
 //! `cargo xtask run`: from a fresh clone to a link that works.
 
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, anyhow};
@@ -14,10 +15,10 @@ const FLY_TOML: &str = "examples/incident/fly.toml";
 pub(crate) struct Args {
     /// Builds with optimisations, which takes longer once
     #[arg(long)]
-    release: bool,
+    pub(crate) release: bool,
     /// Flags and words for `outlast up`, after `--`; without any, the incident's fly.toml is served
     #[arg(last = true)]
-    up: Vec<String>,
+    pub(crate) up: Vec<String>,
 }
 
 /// Builds, then becomes Outlast, so that Ctrl-C and the exit code are its own.
@@ -36,10 +37,14 @@ pub(crate) fn build(args: &Args) -> Result<()> {
     step::run(build)
 }
 
+/// Where the build puts it.
+pub(crate) fn binary(args: &Args) -> PathBuf {
+    target_dir().join(if args.release { "release" } else { "debug" }).join("outlast")
+}
+
 /// The command that starts it.
 pub(crate) fn outlast(args: &Args) -> Command {
-    let profile = if args.release { "release" } else { "debug" };
-    let mut outlast = Command::new(target_dir().join(profile).join("outlast"));
+    let mut outlast = Command::new(binary(args));
     outlast.current_dir(root()).arg("up");
     if args.up.is_empty() {
         outlast.args(["--config", FLY_TOML]);

@@ -100,71 +100,103 @@ pub(super) enum Reuse {
     New,
 }
 
-/// The latencies of requests that are sent at planned times, whatever became of those before: what waits, counts.
-pub(super) async fn paced(
-    proxy: SocketAddr,
-    reuse: Reuse,
-    clients: u32,
-    rate: u32,
-    duration: Duration,
-) -> Result<Vec<Duration>> {
-    let interval = Duration::from_secs(1) * clients / rate;
-    let start = clock::now() + Duration::from_millis(50);
-    let tasks = Tasks::default();
-    let (tx, mut rx) = tokio::sync::mpsc::channel(usize::try_from(clients)?);
-    for client in 0..clients {
-        let first = start + interval * client / clients;
-        let tx = tx.clone();
-        tasks.spawn(async move {
-            let result = requests(proxy, reuse, first, interval, start + duration).await;
-            // The receiver lives until all have told.
-            let _told = tx.send(result).await;
-        });
-    }
-    drop(tx);
-    let mut latencies = Vec::new();
-    while let Some(result) = rx.recv().await {
-        latencies.extend(result?);
-    }
-    latencies.sort_unstable();
-    Ok(latencies)
+/// What is sent, and how often.
+#[derive(Debug, Clone)]
+pub(super) struct Load {
+    /// Whole requests, head and body.
+    pub(super) request: Arc<[u8]>,
+    pub(super) reuse: Reuse,
+    /// Each has one connection at a time.
+    pub(super) clients: u32,
+    /// Requests a second, all clients together.
+    pub(super) rate: u32,
 }
 
-async fn requests(
-    proxy: SocketAddr,
-    reuse: Reuse,
-    first: Instant,
-    interval: Duration,
-    end: Instant,
-) -> Result<Vec<Duration>> {
-    let mut latencies = Vec::new();
-    let mut kept = None;
-    let mut planned = first;
-    while planned < end {
-        clock::sleep_until(planned).await;
-        let mut stream = match kept.take() {
-            Some(stream) => stream,
-            None => TcpStream::connect(proxy).await?,
-        };
+impl Load {
+    /// Requests without a body.
+    pub(super) fn get(reuse: Reuse, clients: u32, rate: u32) -> Self {
         let close = if reuse == Reuse::New { "Connection: close\r\n" } else { "" };
         let request = format!("GET /small HTTP/1.1\r\nHost: bench\r\n{close}\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::with_capacity(1024);
-        // The head ends, and 100 bytes follow.
-        while !answer.windows(4).any(|end| end == b"\r\n\r\n") || !answer.ends_with(&[b'x'; 100]) {
-            if stream.read_buf(&mut answer).await? == 0 {
-                bail!("the proxy closed within a response");
-            }
-        }
-        latencies.push(planned.elapsed());
-        kept = (reuse == Reuse::KeepAlive).then_some(stream);
-        planned += interval;
+        Self { request: request.into_bytes().into(), reuse, clients, rate }
     }
-    Ok(latencies)
+
+    /// Requests with a body of so many bytes.
+    pub(super) fn post(body_bytes: usize, clients: u32, rate: u32) -> Self {
+        Self { request: post(body_bytes).into(), reuse: Reuse::KeepAlive, clients, rate }
+    }
+
+    /// Sends `count` requests at planned times, and returns their latencies, sorted. Each counts from its planned time,
+    /// whatever became of those before: what waits, counts.
+    pub(super) async fn send(&self, proxy: SocketAddr, count: u32) -> Result<Vec<Duration>> {
+        let interval = Duration::from_secs(1) * self.clients / self.rate;
+        let each = count.div_ceil(self.clients);
+        let start = clock::now() + Duration::from_millis(50);
+        let tasks = Tasks::default();
+        let (tx, mut rx) = tokio::sync::mpsc::channel(usize::try_from(self.clients)?);
+        for client in 0..self.clients {
+            let first = start + interval * client / self.clients;
+            let (load, tx) = (self.clone(), tx.clone());
+            tasks.spawn(async move {
+                let result = load.send_in_turn(proxy, first, interval, each).await;
+                // The receiver lives until all have told.
+                let _told = tx.send(result).await;
+            });
+        }
+        drop(tx);
+        let mut latencies = Vec::new();
+        while let Some(result) = rx.recv().await {
+            latencies.extend(result?);
+        }
+        latencies.sort_unstable();
+        Ok(latencies)
+    }
+
+    async fn send_in_turn(
+        &self,
+        proxy: SocketAddr,
+        first: Instant,
+        interval: Duration,
+        count: u32,
+    ) -> Result<Vec<Duration>> {
+        let mut latencies = Vec::new();
+        let mut kept = None;
+        for index in 0..count {
+            let planned = first + interval * index;
+            clock::sleep_until(planned).await;
+            let mut stream = match kept.take() {
+                Some(stream) => stream,
+                None => TcpStream::connect(proxy).await?,
+            };
+            stream.write_all(&self.request).await?;
+            read_small(&mut stream).await?;
+            latencies.push(planned.elapsed());
+            kept = (self.reuse == Reuse::KeepAlive).then_some(stream);
+        }
+        Ok(latencies)
+    }
+}
+
+fn post(body_bytes: usize) -> Vec<u8> {
+    let head =
+        format!("POST /small HTTP/1.1\r\nHost: bench\r\nContent-Length: {body_bytes}\r\n\r\n");
+    let mut request = head.into_bytes();
+    request.resize(request.len() + body_bytes, b'x');
+    request
+}
+
+async fn read_small(stream: &mut TcpStream) -> Result<()> {
+    let mut answer = Vec::with_capacity(1024);
+    // The head ends, and 100 bytes follow.
+    while !answer.ends_with(&[b'x'; 100]) || !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        if stream.read_buf(&mut answer).await? == 0 {
+            bail!("the proxy closed within a response");
+        }
+    }
+    Ok(())
 }
 
 /// Reads so many bytes through one connection.
-pub(super) async fn bulk(proxy: SocketAddr, bytes: usize) -> Result<()> {
+pub(super) async fn download(proxy: SocketAddr, bytes: usize) -> Result<()> {
     let mut stream = TcpStream::connect(proxy).await?;
     stream
         .write_all(format!("GET /bulk?{bytes} HTTP/1.1\r\nHost: bench\r\n\r\n").as_bytes())
@@ -177,6 +209,17 @@ pub(super) async fn bulk(proxy: SocketAddr, bytes: usize) -> Result<()> {
             0 => bail!("the proxy closed {left} bytes early"),
             read => left = left.saturating_sub(read),
         }
+    }
+    Ok(())
+}
+
+/// Sends so many bodies of so many bytes, one after the other, through one connection.
+pub(super) async fn upload(proxy: SocketAddr, bodies: usize, body_bytes: usize) -> Result<()> {
+    let request = post(body_bytes);
+    let mut stream = TcpStream::connect(proxy).await?;
+    for _ in 0..bodies {
+        stream.write_all(&request).await?;
+        read_small(&mut stream).await?;
     }
     Ok(())
 }

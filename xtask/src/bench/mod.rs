@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: what held streams, chunks, requests and bytes cost, beside HAProxy in the same run.
+//! `cargo xtask bench`: what held streams, chunks, requests and bytes cost, beside HAProxy and nginx in the same run.
 //!
-//! The proxy has one core to itself and one thread; origin and clients share the other. Figures of one machine mean
+//! A proxy has one core to itself and one thread; origin and clients share the last one. Figures of one machine mean
 //! little: read the ratios.
 
 mod client;
@@ -14,21 +14,21 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::packages;
-use crate::step::{cargo, run as run_command};
-use proxy::{Kind, Proxy};
+use crate::run;
+use proxy::{Kind, Plan, Proxy};
 use report::Table;
-use scenario::{SCENARIOS, Size};
+use scenario::{Measure, SCENARIOS, Scenario, Size};
 
 /// Two for each of 9,000 streams, at the proxies and here, and some.
 const DESCRIPTORS_MIN: u64 = 19_000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A tenth of the streams, once: shows that it works, and nothing else
+    /// A fraction of the load, once, with the unoptimised binary: shows that it works, and nothing else
     #[arg(long)]
     quick: bool,
     /// Only this scenario; repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "SCENARIO")]
     only: Vec<String>,
     /// Runs of each scenario, of which the median counts
     #[arg(long, value_name = "N", default_value_t = 3)]
@@ -38,43 +38,55 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Builds the gateway, measures both proxies in turn, and prints what came out.
+/// Builds the gateway, measures all proxies in turn, and prints what came out.
 pub(crate) fn run(args: &Args) -> Result<()> {
     packages::install(packages::BENCH)?;
-    run_command(cargo(&["build", "--release", "--package", "outlast", "--locked", "--quiet"]))?;
+    let scenarios = chosen(&args.only)?;
+    let build = run::Args { release: !args.quick, up: Vec::new() };
+    run::build(&build)?;
     raise_limit()?;
-    // The last core is ours, the first one is the proxy's.
+    // The last core is ours, the first ones are the proxy's.
     let cores = std::thread::available_parallelism()?.get();
     let mut own = CpuSet::new();
     own.set(cores - 1);
     sched_setaffinity(None, &own).context("cannot bind to a core")?;
-    let size = if args.quick { Size::Quick } else { Size::Full };
-    let runs = if args.quick { 1 } else { args.runs.max(1) };
+    let (size, runs) = if args.quick { (Size::Quick, 1) } else { (Size::Full, args.runs.max(1)) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let origin = origin::start()?;
+    let plan = Plan { origin: origin::start()?, outlast: run::binary(&build), threads: 1 };
     let mut table = Table::default();
     for round in 0..runs {
-        for scenario in SCENARIOS {
-            if !args.only.is_empty() && !args.only.iter().any(|only| only == scenario.name) {
-                continue;
-            }
-            for kind in [Kind::Outlast, Kind::Haproxy] {
-                eprintln!("{} of {runs}: {} with {}", round + 1, scenario.name, kind.name());
-                let figures = runtime.block_on(async {
-                    let proxy = Proxy::start(kind, origin).await?;
-                    let figures = (scenario.measure)(&proxy, size).await;
-                    proxy.stop().await?;
-                    figures
-                })?;
-                table.add(kind, figures);
-            }
+        for scenario in &scenarios {
+            eprintln!("{} of {runs}: {}", round + 1, scenario.name);
+            runtime.block_on(measure(scenario, &plan, size, &mut table))?;
         }
     }
-    if table.is_empty() {
-        let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-        bail!("no scenario of that name; there are {}", names.join(", "));
-    }
     println!("{}", if args.json { table.json()? } else { table.text() });
+    Ok(())
+}
+
+fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {
+    let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+    if let Some(unknown) = only.iter().find(|only| !names.contains(&only.as_str())) {
+        bail!("there is no scenario {unknown}; there are {}", names.join(", "));
+    }
+    let is_chosen =
+        |scenario: &&Scenario| only.is_empty() || only.iter().any(|only| only == scenario.name);
+    Ok(SCENARIOS.iter().filter(is_chosen).collect())
+}
+
+/// One run of a scenario with all whom it is for, one after the other, so that what the machine does beside it meets all.
+async fn measure(scenario: &Scenario, plan: &Plan, size: Size, table: &mut Table) -> Result<()> {
+    match scenario.measure {
+        Measure::Each(measure) => {
+            for kind in Kind::ALL {
+                let proxy = Proxy::start(kind, plan).await?;
+                let figures = measure(&proxy, size).await;
+                proxy.stop().await?;
+                table.add(kind, figures.with_context(|| kind.name().to_owned())?);
+            }
+        }
+        Measure::Own(measure) => table.add(Kind::Outlast, measure(plan, size).await?),
+    }
     Ok(())
 }
 

@@ -1,9 +1,10 @@
-//! The proxies, each on the first core with one thread, and what they use.
+//! The proxies, each with one thread on the first core unless told otherwise, and what they use.
 
 use std::fs;
+use std::future::Future;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -15,21 +16,38 @@ use tokio::process::{Child, Command};
 use crate::step::root;
 
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often memory is looked at while a proxy works: seldom enough to cost it nothing.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Which proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Outlast,
     Haproxy,
+    Nginx,
 }
 
 impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Outlast, Self::Haproxy, Self::Nginx];
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Outlast => "outlast",
             Self::Haproxy => "haproxy",
+            Self::Nginx => "nginx",
         }
     }
+}
+
+/// What is started.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// Where requests go.
+    pub(super) origin: SocketAddr,
+    /// The binary of the gateway.
+    pub(super) outlast: PathBuf,
+    /// Of the gateway, each with a core of its own as far as there are cores; peers always have one.
+    pub(super) threads: usize,
 }
 
 /// A proxy that runs.
@@ -48,17 +66,25 @@ pub(super) struct Usage {
     pub(super) pss: u64,
 }
 
+/// One thread of a proxy.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) name: String,
+    pub(super) cpu: Duration,
+}
+
 impl Proxy {
     /// Starts it and waits until it accepts.
-    pub(super) async fn start(kind: Kind, origin: SocketAddr) -> Result<Self> {
+    pub(super) async fn start(kind: Kind, plan: &Plan) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let folder = root().join("target/bench");
         fs::create_dir_all(&folder)?;
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]);
+        command.args(["-c", &format!("0-{}", plan.threads - 1)]);
         match kind {
-            Kind::Outlast => outlast(&mut command, address, origin, &folder),
-            Kind::Haproxy => haproxy(&mut command, address, origin, &folder)?,
+            Kind::Outlast => outlast(&mut command, address, plan, &folder),
+            Kind::Haproxy => haproxy(&mut command, address, plan.origin, &folder)?,
+            Kind::Nginx => nginx(&mut command, address, plan.origin, &folder)?,
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
         let child = command.spawn().with_context(|| format!("cannot start {}", kind.name()))?;
@@ -77,16 +103,43 @@ impl Proxy {
     }
 
     pub(super) fn usage(&self) -> Result<Usage> {
-        let mut cpu = Duration::ZERO;
-        for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            let schedstat = fs::read_to_string(task?.path().join("schedstat"))?;
-            let nanoseconds = schedstat.split(' ').next().and_then(|field| field.parse().ok());
-            cpu += Duration::from_nanos(nanoseconds.context("schedstat has a first field")?);
-        }
+        let cpu = self.threads()?.iter().map(|thread| thread.cpu).sum();
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
         let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
         let kib = pss.and_then(|text| text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
         Ok(Usage { cpu, pss: kib.context("smaps_rollup has Pss")? * 1024 })
+    }
+
+    /// The CPU time of each thread.
+    pub(super) fn threads(&self) -> Result<Vec<Thread>> {
+        let mut threads = Vec::new();
+        for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let path = task?.path();
+            let schedstat = fs::read_to_string(path.join("schedstat"))?;
+            let nanoseconds = schedstat.split(' ').next().and_then(|field| field.parse().ok());
+            let cpu = Duration::from_nanos(nanoseconds.context("schedstat has a first field")?);
+            let name = fs::read_to_string(path.join("comm"))?.trim_end().to_owned();
+            threads.push(Thread { name, cpu });
+        }
+        Ok(threads)
+    }
+
+    /// Does some work, and tells what the proxy used meanwhile: CPU, and the most memory at any of some moments.
+    pub(super) async fn watch<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<(T, Usage)> {
+        let before = self.usage()?;
+        let mut pss = before.pss;
+        tokio::pin!(work);
+        let done = loop {
+            tokio::select! {
+                done = &mut work => break done?,
+                () = clock::sleep(MEMORY_INTERVAL) => pss = pss.max(self.usage()?.pss),
+            }
+        };
+        let after = self.usage()?;
+        Ok((done, Usage { cpu: after.cpu - before.cpu, pss: pss.max(after.pss) }))
     }
 
     pub(super) async fn stop(mut self) -> Result<()> {
@@ -97,18 +150,12 @@ impl Proxy {
 }
 
 /// `requests`, no limits, admission, records and metrics on; the access log is written and thrown away.
-fn outlast(
-    command: &mut Command,
-    address: SocketAddr,
-    origin: SocketAddr,
-    folder: &std::path::Path,
-) {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+fn outlast(command: &mut Command, address: SocketAddr, plan: &Plan, folder: &Path) {
     command
-        .arg(target.join("release/outlast"))
-        .args(["up", "--no-auth", "--threads", "1", "--type", "requests", "--admin", "127.0.0.1:0"])
-        .args(["--to", &origin.to_string(), "--listen", &address.to_string()])
+        .arg(&plan.outlast)
+        .args(["up", "--no-auth", "--type", "requests", "--admin", "127.0.0.1:0"])
+        .args(["--threads", &plan.threads.to_string()])
+        .args(["--to", &plan.origin.to_string(), "--listen", &address.to_string()])
         .current_dir(folder)
         .stderr(Stdio::null());
 }
@@ -117,7 +164,7 @@ fn haproxy(
     command: &mut Command,
     address: SocketAddr,
     origin: SocketAddr,
-    folder: &std::path::Path,
+    folder: &Path,
 ) -> Result<()> {
     let config = folder.join("haproxy.cfg");
     let mut file = fs::File::create(&config)?;
@@ -129,8 +176,42 @@ fn haproxy(
          frontend front\n    bind {address}\n    default_backend back\n\
          backend back\n    server origin {origin}\n"
     )?;
-    let program =
-        if PathBuf::from("/usr/sbin/haproxy").is_file() { "/usr/sbin/haproxy" } else { "haproxy" };
-    command.arg(program).args(["-db", "-q", "-f"]).arg(config);
+    command.arg(program("haproxy")).args(["-db", "-q", "-f"]).arg(config);
     Ok(())
+}
+
+/// One process: the worker without its master, so that all it uses is its own.
+fn nginx(
+    command: &mut Command,
+    address: SocketAddr,
+    origin: SocketAddr,
+    folder: &Path,
+) -> Result<()> {
+    let config = folder.join("nginx.conf");
+    let text = format!(
+        "daemon off;\nmaster_process off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr crit;\n\
+         events {{ worker_connections 19000; }}\n\
+         http {{\n\
+         access_log off;\n\
+         keepalive_timeout 1h;\nkeepalive_requests 1000000;\nclient_max_body_size 0;\n\
+         client_body_temp_path body;\nproxy_temp_path proxy;\nfastcgi_temp_path fastcgi;\n\
+         uwsgi_temp_path uwsgi;\nscgi_temp_path scgi;\n\
+         upstream origin {{ server {origin}; keepalive 256; keepalive_requests 1000000; }}\n\
+         server {{\n\
+         listen {address} backlog=4096;\n\
+         location / {{\n\
+         proxy_pass http://origin;\nproxy_http_version 1.1;\nproxy_set_header Connection \"\";\n\
+         proxy_buffering off;\nproxy_request_buffering off;\n\
+         proxy_read_timeout 1h;\nproxy_send_timeout 1h;\n\
+         }}\n}}\n}}\n"
+    );
+    fs::write(&config, text)?;
+    command.arg(program("nginx")).args(["-e", "stderr", "-p"]).arg(folder).arg("-c").arg(config);
+    Ok(())
+}
+
+/// Debian keeps servers where only root's PATH leads.
+fn program(name: &str) -> PathBuf {
+    let path = Path::new("/usr/sbin").join(name);
+    if path.is_file() { path } else { name.into() }
 }

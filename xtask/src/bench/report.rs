@@ -20,14 +20,16 @@ pub(super) struct Table {
 #[derive(Debug, Serialize)]
 struct Row {
     name: &'static str,
-    outlast: f64,
-    haproxy: f64,
-    ratio: f64,
-    goal: String,
-    reached: bool,
-    outlast_runs: Vec<f64>,
-    haproxy_runs: Vec<f64>,
+    /// Medians by proxy; a scenario may be measured with the gateway alone.
+    medians: BTreeMap<&'static str, f64>,
+    /// The gateway's median, of each peer's.
+    ratios: BTreeMap<&'static str, f64>,
+    goal: Option<String>,
+    reached: Option<bool>,
+    runs: BTreeMap<&'static str, Vec<f64>>,
 }
+
+const PEERS: [Kind; 2] = [Kind::Haproxy, Kind::Nginx];
 
 impl Table {
     pub(super) fn add(&mut self, kind: Kind, figures: Vec<Figure>) {
@@ -39,24 +41,27 @@ impl Table {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.names.is_empty()
-    }
-
     pub(super) fn json(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(&self.rows())?)
     }
 
     pub(super) fn text(&self) -> String {
-        let mut text = "| medians | outlast | haproxy | ratio | goal | |\n\
-                        | --- | ---: | ---: | ---: | --- | --- |\n"
-            .to_owned();
+        let mut text =
+            "| medians | outlast | haproxy | nginx | of haproxy's | of nginx's | goal | |\n\
+                        | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |\n"
+                .to_owned();
         for row in self.rows() {
-            let verdict = if row.reached { "reached" } else { "missed" };
-            let Row { name, outlast, haproxy, ratio, goal, .. } = row;
+            let medians = Kind::ALL.map(|kind| number(row.medians.get(kind.name())));
+            let ratios = PEERS.map(|kind| number(row.ratios.get(kind.name())));
+            let verdict =
+                row.reached.map_or("", |reached| if reached { "reached" } else { "missed" });
             writeln!(
                 text,
-                "| {name} | {outlast:.2} | {haproxy:.2} | {ratio:.2} | {goal} | {verdict} |"
+                "| {} | {} | {} | {} | {verdict} |",
+                row.name,
+                medians.join(" | "),
+                ratios.join(" | "),
+                row.goal.as_deref().unwrap_or("")
             )
             .expect("writing to a string succeeds");
         }
@@ -64,20 +69,33 @@ impl Table {
     }
 
     fn rows(&self) -> Vec<Row> {
-        let runs = |name, kind| self.values.get(&(name, kind)).cloned().unwrap_or_default();
-        let row = |(name, goal): &(&'static str, Goal)| {
-            let (outlast_runs, haproxy_runs) =
-                (runs(*name, Kind::Outlast), runs(*name, Kind::Haproxy));
-            let (outlast, haproxy) = (median(&outlast_runs), median(&haproxy_runs));
-            let ratio = outlast / haproxy;
-            let (goal, reached) = match goal {
-                Goal::Most(most) => (format!("≤ {most}"), outlast <= *most),
-                Goal::Ratio(most) => (format!("≤ {most} ×"), ratio <= *most),
-            };
-            Row { name, outlast, haproxy, ratio, goal, reached, outlast_runs, haproxy_runs }
-        };
-        self.names.iter().map(row).collect()
+        self.names.iter().map(|(name, goal)| self.row(name, *goal)).collect()
     }
+
+    fn row(&self, name: &'static str, goal: Goal) -> Row {
+        let mut runs = BTreeMap::new();
+        for kind in Kind::ALL {
+            if let Some(values) = self.values.get(&(name, kind)) {
+                runs.insert(kind.name(), values.clone());
+            }
+        }
+        let medians: BTreeMap<_, _> =
+            runs.iter().map(|(kind, values)| (*kind, median(values))).collect();
+        let own = medians.get(Kind::Outlast.name()).copied().unwrap_or(f64::NAN);
+        let ratio = |kind: Kind| Some((kind.name(), own / medians.get(kind.name())?));
+        let ratios: BTreeMap<_, _> = PEERS.into_iter().filter_map(ratio).collect();
+        let haproxy = ratios.get(Kind::Haproxy.name()).copied().unwrap_or(f64::NAN);
+        let (goal, reached) = match goal {
+            Goal::None => (None, None),
+            Goal::Most(most) => (Some(format!("≤ {most}")), Some(own <= most)),
+            Goal::Ratio(most) => (Some(format!("≤ {most} ×")), Some(haproxy <= most)),
+        };
+        Row { name, medians, ratios, goal, reached, runs }
+    }
+}
+
+fn number(value: Option<&f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -94,14 +112,29 @@ mod tests {
     fn rows_hold_medians_ratios_and_verdicts() {
         let mut table = Table::default();
         for (own, peer) in [(3.0, 2.0), (1.0, 9.0), (2.0, 4.0)] {
-            for (kind, value) in [(Kind::Outlast, own), (Kind::Haproxy, peer)] {
+            let kinds = [(Kind::Outlast, own), (Kind::Haproxy, peer), (Kind::Nginx, 2.0 * peer)];
+            for (kind, value) in kinds {
                 let ratio = Figure { name: "a", value, goal: Goal::Ratio(0.5) };
                 table.add(kind, vec![ratio, Figure { name: "b", goal: Goal::Most(1.0), ..ratio }]);
             }
+            table.add(Kind::Outlast, vec![Figure { name: "c", value: own, goal: Goal::None }]);
         }
         let rows = table.rows();
-        assert_eq!((rows[0].outlast, rows[0].haproxy, rows[0].ratio), (2.0, 4.0, 0.5));
-        assert_eq!((rows[0].reached, rows[1].reached), (true, false));
-        assert!(table.text().contains("| a | 2.00 | 4.00 | 0.50 | ≤ 0.5 × | reached |"));
+        assert_eq!((rows[0].medians["outlast"], rows[0].medians["haproxy"]), (2.0, 4.0));
+        assert_eq!((rows[0].ratios["haproxy"], rows[0].ratios["nginx"]), (0.5, 0.25));
+        assert_eq!((rows[0].reached, rows[1].reached), (Some(true), Some(false)));
+        let text = table.text();
+        assert!(
+            text.contains("| a | 2.00 | 4.00 | 8.00 | 0.50 | 0.25 | ≤ 0.5 × | reached |"),
+            "{text}"
+        );
+        assert!(text.contains("| c | 2.00 | – | – | – | – |  |  |"), "{text}");
+    }
+
+    #[test]
+    fn a_peer_that_was_not_measured_reaches_nothing() {
+        let mut table = Table::default();
+        table.add(Kind::Outlast, vec![Figure { name: "a", value: 1.0, goal: Goal::Ratio(0.5) }]);
+        assert_eq!(table.rows()[0].reached, Some(false));
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use outlast_runtime::clock;
 
-use super::client::{self, Reuse, Streams};
-use super::proxy::Proxy;
+use super::client::{self, Load, Reuse, Streams};
+use super::proxy::{Kind, Plan, Proxy, Usage};
 
 /// How much is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +39,11 @@ pub(super) struct Figure {
 /// What is aimed at.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Goal {
+    /// Nothing: it is shown.
+    None,
     /// At most this.
     Most(f64),
-    /// At most this many times what the peer needs.
+    /// At most this many times what HAProxy needs.
     Ratio(f64),
 }
 
@@ -49,17 +51,40 @@ type Measured<'a> = Pin<Box<dyn Future<Output = Result<Vec<Figure>>> + 'a>>;
 
 pub(super) struct Scenario {
     pub(super) name: &'static str,
-    pub(super) measure: for<'a> fn(&'a Proxy, Size) -> Measured<'a>,
+    pub(super) measure: Measure,
+}
+
+/// With whom it is measured.
+pub(super) enum Measure {
+    /// With each proxy in turn.
+    Each(for<'a> fn(&'a Proxy, Size) -> Measured<'a>),
+    /// With Outlast alone, which it starts itself.
+    Own(for<'a> fn(&'a Plan, Size) -> Measured<'a>),
 }
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "hold", measure: |proxy, size| Box::pin(hold(proxy, size)) },
-    Scenario { name: "silent", measure: |proxy, size| Box::pin(silent(proxy, size)) },
-    Scenario { name: "requests", measure: |proxy, size| Box::pin(requests(proxy, size)) },
-    Scenario { name: "connections", measure: |proxy, size| Box::pin(connections(proxy, size)) },
-    Scenario { name: "bulk", measure: |proxy, size| Box::pin(bulk(proxy, size)) },
+    each("hold", |proxy, size| Box::pin(hold(proxy, size))),
+    each("silent", |proxy, size| Box::pin(silent(proxy, size))),
+    each("requests", |proxy, size| Box::pin(requests(proxy, size))),
+    each("connections", |proxy, size| Box::pin(connections(proxy, size))),
+    each("posts", |proxy, size| Box::pin(posts(proxy, size))),
+    each("down", |proxy, size| Box::pin(down(proxy, size))),
+    each("up", |proxy, size| Box::pin(up(proxy, size))),
+    Scenario { name: "threads", measure: Measure::Own(|plan, size| Box::pin(threads(plan, size))) },
 ];
 
+const fn each(
+    name: &'static str,
+    measure: for<'a> fn(&'a Proxy, Size) -> Measured<'a>,
+) -> Scenario {
+    Scenario { name, measure: Measure::Each(measure) }
+}
+
+/// Connections that carry the small requests.
+const CLIENTS: u32 = 64;
+/// What one core of each proxy can do without a queue before it.
+const REQUESTS_RATE: u32 = 4_000;
+const CONNECTIONS_RATE: u32 = 1_500;
 /// After the last stream is open, until what that took has been paid.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -72,11 +97,15 @@ fn kib(before: u64, after: u64) -> f64 {
     (after as f64 - before as f64) / 1024.0
 }
 
+fn mib(before: u64, after: u64) -> f64 {
+    kib(before, after) / 1024.0
+}
+
 /// Streams with a chunk a second, and what is left of their memory after them.
 async fn hold(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
     let count = size.of(5_000, 500);
     // The first one pays for what is needed once.
-    client::paced(proxy.address, Reuse::KeepAlive, 1, 10, Duration::from_secs(1)).await?;
+    Load::get(Reuse::KeepAlive, 1, 100).send(proxy.address, 10).await?;
     let idle = proxy.usage()?;
     let streams = Streams::open(proxy.address, "/hold", count).await?;
     clock::sleep(SETTLE).await;
@@ -108,7 +137,7 @@ async fn hold(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
 /// Streams in which nothing happens.
 async fn silent(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
     let count = size.of(9_000, 900);
-    client::paced(proxy.address, Reuse::KeepAlive, 1, 10, Duration::from_secs(1)).await?;
+    Load::get(Reuse::KeepAlive, 1, 100).send(proxy.address, 10).await?;
     let idle = proxy.usage()?;
     let streams = Streams::open(proxy.address, "/silent", count).await?;
     clock::sleep(SETTLE).await;
@@ -132,38 +161,114 @@ async fn silent(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
 }
 
 async fn requests(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
-    let names = ["request: CPU µs", "request: p50 µs", "request: p99 µs"];
-    let goals = [Goal::Ratio(0.9), Goal::Ratio(1.0), Goal::Ratio(2.0)];
-    let values = paced(proxy, size, Reuse::KeepAlive, 4_000).await?;
-    let figure =
-        |index: usize| Figure { name: names[index], value: values[index], goal: goals[index] };
-    Ok(vec![figure(0), figure(1), figure(2)])
+    let load = Load::get(Reuse::KeepAlive, CLIENTS, REQUESTS_RATE);
+    let values = loaded(proxy, &load, size.of(32_000, 2_000)).await?;
+    let names = ["request: CPU µs", "request: memory MiB", "request: p50 µs", "request: p99 µs"];
+    Ok(small_figures(names, values, Goal::Ratio(0.9)))
 }
 
 async fn connections(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
-    let [cpu, ..] = paced(proxy, size, Reuse::New, 1_500).await?;
-    let name = "request on a new connection: CPU µs";
-    Ok(vec![Figure { name, value: cpu, goal: Goal::Ratio(1.0) }])
+    let load = Load::get(Reuse::New, CLIENTS, CONNECTIONS_RATE);
+    let values = loaded(proxy, &load, size.of(20_000, 1_000)).await?;
+    let names = [
+        "request on a new connection: CPU µs",
+        "request on a new connection: memory MiB",
+        "request on a new connection: p50 µs",
+        "request on a new connection: p99 µs",
+    ];
+    Ok(small_figures(names, values, Goal::Ratio(1.0)))
 }
 
-/// CPU per request, and latencies from the planned start.
-async fn paced(proxy: &Proxy, size: Size, reuse: Reuse, rate: u32) -> Result<[f64; 3]> {
-    let warm = Duration::from_secs(1);
-    client::paced(proxy.address, reuse, 50, rate, warm).await?;
-    let before = proxy.usage()?;
-    let duration = size.of(Duration::from_secs(8), Duration::from_secs(2));
-    let latencies = client::paced(proxy.address, reuse, 50, rate, duration).await?;
-    let cpu = proxy.usage()?.cpu - before.cpu;
+async fn posts(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
+    let load = Load::post(2048, CLIENTS, REQUESTS_RATE);
+    let values = loaded(proxy, &load, size.of(20_000, 2_000)).await?;
+    let names = [
+        "POST of 2 KiB: CPU µs",
+        "POST of 2 KiB: memory MiB",
+        "POST of 2 KiB: p50 µs",
+        "POST of 2 KiB: p99 µs",
+    ];
+    Ok(small_figures(names, values, Goal::Ratio(0.9)))
+}
+
+fn small_figures(names: [&'static str; 4], values: [f64; 4], cpu: Goal) -> Vec<Figure> {
+    let goals = [cpu, Goal::None, Goal::Ratio(1.0), Goal::Ratio(2.0)];
+    let figure = |((name, value), goal)| Figure { name, value, goal };
+    names.into_iter().zip(values).zip(goals).map(figure).collect()
+}
+
+/// CPU per request, memory above idle, and latencies from the planned start.
+async fn loaded(proxy: &Proxy, load: &Load, count: u32) -> Result<[f64; 4]> {
+    let idle = proxy.usage()?;
+    load.send(proxy.address, count.div_ceil(8)).await?;
+    let (latencies, used) = proxy.watch(load.send(proxy.address, count)).await?;
     let at = |percent: usize| micros(latencies[latencies.len() * percent / 100]);
-    Ok([micros(cpu) / latencies.len() as f64, at(50), at(99)])
+    Ok([micros(used.cpu) / latencies.len() as f64, mib(idle.pss, used.pss), at(50), at(99)])
 }
 
-async fn bulk(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
-    let bytes = size.of(4_000_000_000, 400_000_000);
-    client::bulk(proxy.address, 1_000_000).await?;
-    let before = proxy.usage()?;
-    client::bulk(proxy.address, bytes).await?;
-    let cpu = (proxy.usage()?.cpu - before.cpu).as_secs_f64();
-    let value = cpu / (bytes as f64 / 1e9);
-    Ok(vec![Figure { name: "bulk: CPU s per GB", value, goal: Goal::Ratio(0.5) }])
+async fn down(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
+    let bytes = size.of(2 * GIB, GIB / 8);
+    let idle = proxy.usage()?;
+    client::download(proxy.address, 1_000_000).await?;
+    let ((), used) = proxy.watch(client::download(proxy.address, bytes)).await?;
+    Ok(bulk_figures(["bulk down: CPU s per GB", "bulk down: memory MiB"], bytes, idle, used))
+}
+
+/// Bodies as a browser sends files.
+async fn up(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
+    let (bodies, body_bytes) = (size.of(64, 4), GIB / 64);
+    let idle = proxy.usage()?;
+    client::upload(proxy.address, 1, 1_000_000).await?;
+    let ((), used) = proxy.watch(client::upload(proxy.address, bodies, body_bytes)).await?;
+    let names = ["bulk up: CPU s per GB", "bulk up: memory MiB"];
+    Ok(bulk_figures(names, bodies * body_bytes, idle, used))
+}
+
+const GIB: usize = 1024 * 1024 * 1024;
+
+fn bulk_figures(names: [&'static str; 2], bytes: usize, idle: Usage, used: Usage) -> Vec<Figure> {
+    let cpu = used.cpu.as_secs_f64() / (bytes as f64 / 1e9);
+    vec![
+        Figure { name: names[0], value: cpu, goal: Goal::Ratio(0.5) },
+        Figure { name: names[1], value: mib(idle.pss, used.pss), goal: Goal::None },
+    ]
+}
+
+/// Small requests with one thread and with two: what sharing costs, and how even it is.
+async fn threads(plan: &Plan, size: Size) -> Result<Vec<Figure>> {
+    let load = Load::get(Reuse::KeepAlive, CLIENTS, REQUESTS_RATE);
+    let count = size.of(32_000, 2_000);
+    let one = Proxy::start(Kind::Outlast, plan).await?;
+    let [one_cpu, ..] = loaded(&one, &load, count).await?;
+    one.stop().await?;
+    let two = Proxy::start(Kind::Outlast, &Plan { threads: 2, ..plan.clone() }).await?;
+    load.send(two.address, count.div_ceil(8)).await?;
+    let before = workers(&two)?;
+    let (_latencies, used) = two.watch(load.send(two.address, count)).await?;
+    let after = workers(&two)?;
+    two.stop().await?;
+    let loads: Vec<f64> =
+        after.iter().zip(&before).map(|(after, before)| micros(*after - *before)).collect();
+    let even = loads.iter().sum::<f64>() / loads.len() as f64;
+    let most = loads.iter().copied().fold(0.0, f64::max);
+    Ok(vec![
+        Figure {
+            name: "two threads: CPU per request, of one thread's",
+            value: micros(used.cpu) / f64::from(count) / one_cpu,
+            goal: Goal::Most(1.15),
+        },
+        Figure {
+            name: "two threads: load of the busier one, of an even share",
+            value: most / even,
+            goal: Goal::Most(1.1),
+        },
+    ])
+}
+
+/// The CPU time of each worker thread.
+fn workers(proxy: &Proxy) -> Result<Vec<Duration>> {
+    let mut threads = proxy.threads()?;
+    threads.retain(|thread| thread.name.starts_with("gateway-"));
+    threads.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(threads.iter().map(|thread| thread.cpu).collect())
 }
