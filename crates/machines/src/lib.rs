@@ -18,7 +18,7 @@ mod supervisor;
 
 pub use event::{Change, ExitReport, MachineEvent, Next};
 pub use id::{InvalidMachineId, MachineId};
-pub use line::{Level, LogLine, Provider, write_lines};
+pub use line::{Level, LineThread, LogLine, Provider, write_lines};
 pub use outlast_runtime::guard::{Exit, GuardProgram, StopPolicy, StopSignal};
 pub use record::{MachineSnapshot, MachineState};
 pub use spec::{FixedSpec, LocalSpec, MachineSpec, Readiness, default_backoff, fixed};

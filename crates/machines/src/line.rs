@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 use outlast_runtime::clock;
+use outlast_runtime::lossy::{Loss, LossyOutput, LostLines};
 use tokio::sync::mpsc;
 
 use crate::MachineId;
@@ -61,6 +62,12 @@ impl LogLine {
         let (machine, region) = (machine.clone(), region.to_owned());
         Self { at: clock::wall_now(), provider, machine, region, level, message }
     }
+
+    /// The line that tells, before this one, what was lost.
+    fn confession(&self, loss: Loss<'_>) -> Self {
+        let message = format!("lost {} lines of this log: {}", loss.lines, loss.why);
+        Self::now(Provider::Runner, &self.machine, &self.region, Level::Warn, message)
+    }
 }
 
 impl fmt::Display for LogLine {
@@ -81,27 +88,67 @@ impl fmt::Display for LogLine {
     }
 }
 
+/// The thread that writes the machines' log.
+#[derive(Debug)]
+pub struct LineThread {
+    thread: JoinHandle<()>,
+    lost: LostLines,
+}
+
+impl LineThread {
+    /// How many lines are lost, now and later, because they could not be written.
+    #[must_use]
+    pub fn lost(&self) -> LostLines {
+        self.lost.clone()
+    }
+
+    /// Waits until everything is written. It ends when every sender is gone.
+    ///
+    /// # Panics
+    /// When the thread has, which is a defect.
+    pub fn join(self) {
+        self.thread.join().expect("the writer does not panic");
+    }
+}
+
 /// Writes lines with a thread of its own, so that a terminal that is held does not hold the program. At most 256 lines
 /// wait; machines lose lines, and say how many, rather than wait longer than a second.
 ///
-/// The thread ends with the writer's first error, or when every sender is gone.
+/// A line that cannot be written is lost, and how many were is told with the next that can. `writer` must not buffer.
 ///
 /// # Errors
 /// When no thread can be started.
-pub fn write_lines<W>(writer: W) -> io::Result<(mpsc::Sender<LogLine>, JoinHandle<io::Result<()>>)>
+pub fn write_lines<W>(writer: W) -> io::Result<(mpsc::Sender<LogLine>, LineThread)>
 where
     W: Write + Send + 'static,
 {
     let (tx, mut rx) = mpsc::channel::<LogLine>(LINES_WAITING_MAX);
-    let mut writer = writer;
+    let lost = LostLines::default();
+    let mut output = LossyOutput::new(writer, lost.clone());
     let thread = std::thread::Builder::new().name("machine-log".to_owned()).spawn(move || {
+        let mut last = None;
         while let Some(line) = rx.blocking_recv() {
-            writeln!(writer, "{line}")?;
-            if rx.is_empty() {
-                writer.flush()?;
-            }
+            output.write(format!("{line}\n").as_bytes(), |loss| line.confession(loss).to_string());
+            last = Some(line);
         }
-        writer.flush()
+        if let Some(line) = last {
+            output.write(&[], |loss| line.confession(loss).to_string());
+        }
     })?;
-    Ok((tx, thread))
+    Ok((tx, LineThread { thread, lost }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_told_in_the_words_of_the_log() {
+        let (machine, region) = (MachineId::random(), "sjc");
+        let text = "hello".to_owned();
+        let line = LogLine::now(Provider::App, &machine, region, Level::Info, text);
+        let told = line.confession(Loss { lines: 3, why: "disk full" }).to_string();
+        let end = format!(" runner[{machine}] sjc [warn]lost 3 lines of this log: disk full");
+        assert!(told.ends_with(&end), "{told}");
+    }
 }

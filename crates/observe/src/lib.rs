@@ -9,6 +9,6 @@ mod outcome;
 mod record;
 
 pub use id::RequestId;
-pub use metrics::PoolSource;
+pub use metrics::{CountSource, PoolSource};
 pub use outcome::{AcceptPause, EndedBy, MachineFault, Outcome, RefusalReason, TimedClock};
 pub use record::{ExchangeStart, MachineSlot, Observe, Record, RecordGuard, Shard};

@@ -2,7 +2,7 @@
 //! `/api/pool` cannot tell different stories.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use outlast_http1::RULES;
@@ -11,7 +11,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
@@ -26,6 +26,8 @@ const DURATION_BUCKETS: [f64; 14] =
 /// Buckets for waits and first bytes, in seconds.
 const WAIT_BUCKETS: [f64; 11] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+const UNBROKEN: &str = "nothing panics while it holds the lock";
+
 /// Where gauges come from.
 pub struct PoolSource(pub Box<dyn Fn() -> pool::Pool + Send + Sync>);
 
@@ -35,12 +37,22 @@ impl fmt::Debug for PoolSource {
     }
 }
 
+/// Where a number comes from that others count.
+pub struct CountSource(pub Box<dyn Fn() -> u64 + Send + Sync>);
+
+impl fmt::Debug for CountSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CountSource")
+    }
+}
+
 type Labels = Vec<(&'static str, String)>;
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
     services: Vec<ServiceMetrics>,
+    lost_lines: LostLines,
     pub(crate) ledger_mismatches: Vec<Counter>,
 }
 
@@ -155,7 +167,9 @@ impl Metrics {
             queue_wait,
         );
         registry.register_collector(Box::new(Gauges(pool)));
-        Self { registry, services, ledger_mismatches: mismatches }
+        let lost_lines = LostLines::default();
+        registry.register_collector(Box::new(lost_lines.clone()));
+        Self { registry, services, lost_lines, ledger_mismatches: mismatches }
     }
 
     pub(crate) fn finished(&self, service: usize, totals: &Totals) {
@@ -239,6 +253,11 @@ impl Observe {
         self.pool.set(source).ok();
     }
 
+    /// Tells where the number of lines comes from that a log has lost.
+    pub fn add_lost_lines_source(&self, log: &'static str, source: CountSource) {
+        self.metrics.lost_lines.0.lock().expect(UNBROKEN).push((log, source));
+    }
+
     /// The pool at this moment, if its source is known.
     #[must_use]
     pub fn pool(&self) -> Option<pool::Pool> {
@@ -276,6 +295,22 @@ impl Observe {
         let mut text = String::new();
         encode(&mut text, &self.metrics.registry).expect("writing to a string succeeds");
         text
+    }
+}
+
+/// Lines that logs have lost, by log.
+#[derive(Debug, Clone, Default)]
+struct LostLines(Arc<Mutex<Vec<(&'static str, CountSource)>>>);
+
+impl Collector for LostLines {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let (name, help) = ("log_lines_lost", "Log lines that could not be written");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (log, source) in self.0.lock().expect(UNBROKEN).iter() {
+            let count = ConstCounter::new((source.0)());
+            count.encode(family.encode_family(&[("log", *log)])?)?;
+        }
+        Ok(())
     }
 }
 

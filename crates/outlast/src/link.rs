@@ -1,7 +1,9 @@
 //! `outlast link`, and the links that `outlast up` prints.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use outlast_access::Access;
 
 use crate::cli::LinkArgs;
@@ -11,7 +13,8 @@ use crate::failure::Failure;
 /// Prints a fresh one-time link.
 pub(crate) fn run(args: &LinkArgs) -> Result<ExitCode, Failure> {
     let access = data::open(args.data.as_ref())?;
-    println!("{}", login(&access, args.url.trim_end_matches('/')));
+    let link = login(&access, args.url.trim_end_matches('/'));
+    writeln!(io::stdout(), "{link}").context("cannot print the link").map_err(Failure::failed)?;
     Ok(ExitCode::SUCCESS)
 }
 

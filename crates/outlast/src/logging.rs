@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use outlast_runtime::clock;
+use outlast_runtime::lossy::Loss;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -15,7 +16,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{LogArgs, LogFormat};
 use crate::failure::Failure;
-use crate::log_writer::{LogThread, LogWriter};
+use crate::log_writer::{LogThread, LogWriter, Tell};
+
+const LOST: &str = "log lines were lost";
 
 /// Starts to log.
 pub(crate) fn start(args: &LogArgs) -> Result<LogThread, Failure> {
@@ -24,8 +27,11 @@ pub(crate) fn start(args: &LogArgs) -> Result<LogThread, Failure> {
         Failure::config(error).hint("--log takes a level such as info, or target=level, by commas")
     })?;
     let writer = LogWriter::default();
-    let thread =
-        writer.start(io::stderr()).context("cannot start a thread").map_err(Failure::failed)?;
+    let tell: Tell = if is_human(args) { Box::new(lost_human) } else { Box::new(lost_json) };
+    let thread = writer
+        .start(io::stderr(), tell)
+        .context("cannot start a thread")
+        .map_err(Failure::failed)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     if is_human(args) {
         let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -59,6 +65,29 @@ pub(crate) fn is_human(args: &LogArgs) -> bool {
         LogFormat::Human => true,
         LogFormat::Json => false,
     }
+}
+
+/// Not by way of an event: the filter may hold it back, and it would stand behind lines that it comes before.
+fn lost_json(loss: Loss<'_>) -> String {
+    serde_json::json!({
+        "timestamp": format!("{:.6}", clock::wall_now()),
+        "level": "WARN",
+        "message": LOST,
+        "lines": loss.lines,
+        "why": loss.why,
+        "target": "outlast::log",
+    })
+    .to_string()
+}
+
+fn lost_human(loss: Loss<'_>) -> String {
+    let mut fields = Fields::default();
+    for (name, value) in
+        [("message", LOST.to_owned()), ("lines", loss.lines.to_string()), ("why", loss.why.into())]
+    {
+        fields.0.insert(name, value);
+    }
+    other(&fields, Level::WARN, Paint(false))
 }
 
 /// One line for a person: exchanges by their outcome, the proxy's remarks as Fly prints them, the rest as it comes.
@@ -140,9 +169,10 @@ fn exchange(fields: &Fields, paint: Paint) -> String {
         "0" => "---",
         status => status,
     };
-    let what = match (outcome, fields.get("detail")) {
-        (outcome, "") => outcome.to_owned(),
-        (outcome, detail) => format!("{outcome} ({detail})"),
+    let what = match (outcome, fields.get("detail"), fields.get("rule")) {
+        (outcome, "", _) => outcome.to_owned(),
+        (outcome, detail, "") => format!("{outcome} ({detail})"),
+        (outcome, detail, rule) => format!("{outcome} ({detail}: {rule})"),
     };
     let mut line = format!(
         "{} {} {} {} {} {} after {}",
@@ -250,5 +280,9 @@ mod tests {
         let end =
             " 503 POST /api/chat refused (queue_deadline) 512 B after 2.0 s 127.0.0.1:9 01X-sjc";
         assert!(line.ends_with(end), "{line}");
+        fields.0.insert("detail", "bad_request".to_owned());
+        fields.0.insert("rule", "host".to_owned());
+        let line = exchange(&fields, Paint(false));
+        assert!(line.contains(" refused (bad_request: host) "), "{line}");
     }
 }

@@ -19,7 +19,7 @@ mod signals;
 mod sources;
 mod up;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -45,7 +45,9 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("{}", failure.render(std::io::stderr().is_terminal()));
+            let text = failure.render(std::io::stderr().is_terminal());
+            // If nobody reads standard error, the exit code has to be enough.
+            let _told = writeln!(std::io::stderr(), "{text}");
             failure.code()
         }
     }

@@ -1,5 +1,6 @@
 //! `outlast serve`: the desktop, until it is asked to end.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -71,7 +72,9 @@ async fn serve(args: &ServeArgs, plan: &Plan) -> Result<ExitCode, Failure> {
     let machine = std::env::var("FLY_MACHINE_ID").ok();
     // Behind a gateway it is the gateway that is opened.
     if let Some(access) = door.access.as_ref().filter(|_| machine.is_none()) {
-        println!("Open {}", link::login(access, &format!("http://{address}")));
+        let link = link::login(access, &format!("http://{address}"));
+        // Nothing depends on it, and `outlast link` prints another.
+        let _told = writeln!(io::stdout(), "Open {link}");
     }
     let desktop = Desktop {
         runs: runs.clone(),

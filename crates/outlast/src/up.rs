@@ -1,9 +1,11 @@
 //! `outlast up`: the gateway and the machines behind it, from start to drain.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,8 +14,9 @@ use outlast_access::{Gate, Visit};
 use outlast_config::{Flags, Machines, Plan};
 use outlast_dashboard::Dashboard;
 use outlast_gateway::{Admittance, Gateway, GatewayOptions, OwnRequest};
-use outlast_machines::{Change, LogLine, MachineEvent, MachineSpec, Supervisor};
-use outlast_observe::Observe;
+use outlast_machines::{Change, LineThread, LogLine, MachineEvent, MachineSpec, Supervisor};
+use outlast_observe::{CountSource, Observe};
+use outlast_runtime::lossy::LostLines;
 use outlast_runtime::{Phase, Phases, Tasks};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -42,7 +45,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::from(EXIT_CONFIG));
         }
     };
-    let _logging = logging::start(&args.log)?;
+    let logging = logging::start(&args.log)?;
     raise_descriptor_limit();
     warn_of_descriptors(&plan);
     // The exchanges have threads of their own; this one starts, watches and ends them.
@@ -52,7 +55,7 @@ pub(crate) fn run(args: &UpArgs) -> Result<ExitCode, Failure> {
         .context("cannot start an event queue")
         .map_err(Failure::failed)?;
     let code = runtime.block_on(async {
-        let up = Up::start(args, plan).await?;
+        let up = Up::start(args, plan, logging.lost()).await?;
         up.serve().await
     })?;
     Ok(code)
@@ -72,11 +75,11 @@ struct Up {
     plan: Plan,
     admin: SocketAddr,
     lines: mpsc::Sender<LogLine>,
-    line_writer: std::thread::JoinHandle<io::Result<()>>,
+    line_thread: LineThread,
 }
 
 impl Up {
-    async fn start(args: &UpArgs, plan: Plan) -> Result<Self, Failure> {
+    async fn start(args: &UpArgs, plan: Plan, lost: LostLines) -> Result<Self, Failure> {
         let signals =
             Signals::new().context("cannot listen to signals").map_err(Failure::failed)?;
         let mut listening: Vec<_> = plan.services.iter().map(|service| service.listen).collect();
@@ -103,11 +106,11 @@ impl Up {
         let gateway = Gateway::start(plan.clone(), &observe, options).map_err(bind_failure)?;
         tasks.spawn(gateway.watch_ledger());
         let admin_address = admin.local_addr().map_err(Failure::failed)?;
-        serve_admin(admin, observe, &phases, door.gate.clone(), &tasks);
         let groups = specs.iter().filter_map(named_group).collect();
-        let (lines, line_writer) = outlast_machines::write_lines(io::stdout())
-            .context("cannot start a thread")
-            .map_err(Failure::failed)?;
+        let (lines, line_thread) = machine_log().map_err(Failure::failed)?;
+        count_lost_lines(&observe, "stderr", lost);
+        count_lost_lines(&observe, "stdout", line_thread.lost());
+        serve_admin(admin, observe, &phases, door.gate.clone(), &tasks);
         let (supervisor, events) = Supervisor::start(specs, &lines, &tasks);
         let admin = admin_address;
         Ok(Self {
@@ -122,7 +125,7 @@ impl Up {
             plan,
             admin,
             lines,
-            line_writer,
+            line_thread,
         })
     }
 
@@ -173,6 +176,14 @@ impl Up {
 
     /// Says where everything is, once something is there.
     fn greet(&self) {
+        // Nothing depends on it: a log that is full must not end what it tells of.
+        if let Err(error) = io::stdout().write_all(self.greeting().as_bytes()) {
+            let hint = "`outlast link` prints a link";
+            tracing::warn!(%error, hint, "cannot print where everything is");
+        }
+    }
+
+    fn greeting(&self) -> String {
         let bold = if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         let url = format!("http://{}", reachable(self.gateway.addresses()[0]));
         let is_desktop = match &self.plan.machines {
@@ -181,24 +192,26 @@ impl Up {
             }
             Machines::Fixed(_) => false,
         };
-        match &self.door.access {
+        let where_to_go = match &self.door.access {
             Some(access) if is_desktop => {
                 let link = link::login(access, &url);
-                println!("\nOpen {}{link}{}\n", bold.0, bold.1);
-                println!("  The link works once, within an hour; `outlast link` prints another.");
+                format!(
+                    "Open {}{link}{}\n\n  The link works once, within an hour; `outlast link` prints another.",
+                    bold.0, bold.1
+                )
             }
-            _ => println!("\nServing {}{url}{}\n", bold.0, bold.1),
-        }
+            _ => format!("Serving {}{url}{}\n", bold.0, bold.1),
+        };
+        let who_may = match &self.door.access {
+            Some(access) => {
+                format!("Programs send the bearer token of {}.", access.token_path().display())
+            }
+            None => "Everybody on this host may come in (--no-auth).".to_owned(),
+        };
         let admin = reachable(self.admin);
-        match &self.door.access {
-            Some(access) => println!(
-                "  Programs send the bearer token of {}.\n  Pool and metrics: http://{admin}/api/pool and http://{admin}/metrics\n",
-                access.token_path().display()
-            ),
-            None => println!(
-                "  Everybody on this host may come in (--no-auth).\n  Pool and metrics: http://{admin}/api/pool and http://{admin}/metrics\n"
-            ),
-        }
+        format!(
+            "\n{where_to_go}\n  {who_may}\n  Pool and metrics: http://{admin}/api/pool and http://{admin}/metrics\n\n"
+        )
     }
 
     /// Lets exchanges finish, ends the machines, and says who was late.
@@ -238,11 +251,7 @@ impl Up {
         self.tasks.cancel();
         self.tasks.join().await;
         drop(self.supervisor);
-        self.line_writer
-            .join()
-            .expect("the writer does not panic")
-            .context("cannot write the machines' log")
-            .map_err(Failure::failed)?;
+        self.line_thread.join();
         tracing::info!(late, "ended");
         Ok(if report.is_some_and(|report| report.late.is_empty()) {
             ExitCode::SUCCESS
@@ -260,6 +269,17 @@ fn reachable(address: SocketAddr) -> SocketAddr {
         std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
     };
     SocketAddr::new(ip, address.port())
+}
+
+/// The machines' log on standard output. Not by way of Rust's own handle, which keeps what it could not write and would write
+/// it later, in the middle of something else.
+fn machine_log() -> anyhow::Result<(mpsc::Sender<LogLine>, LineThread)> {
+    let stdout = io::stdout().as_fd().try_clone_to_owned().context("no descriptor is left")?;
+    outlast_machines::write_lines(File::from(stdout)).context("cannot start a thread")
+}
+
+fn count_lost_lines(observe: &Observe, log: &'static str, lost: LostLines) {
+    observe.add_lost_lines_source(log, CountSource(Box::new(move || lost.count())));
 }
 
 fn named_group(spec: &MachineSpec) -> Option<(String, String)> {

@@ -1,4 +1,4 @@
-//! Owned tasks, worker threads, phases, a clock and randomness.
+//! Owned tasks, worker threads, phases, a clock, randomness, and output that goes on after errors.
 //!
 //! Everything that touches time, chance or the scheduler goes through here, so that tests can hold it:
 //! clippy bans the bare calls elsewhere. This crate does not know HTTP, machines or configuration.
@@ -6,6 +6,7 @@
 pub mod backoff;
 pub mod clock;
 pub mod guard;
+pub mod lossy;
 pub mod phase;
 pub mod random;
 pub mod tasks;

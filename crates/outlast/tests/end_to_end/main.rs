@@ -5,5 +5,6 @@ mod command;
 mod deaths;
 mod door;
 mod incident;
+mod logs;
 mod peers;
 mod support;

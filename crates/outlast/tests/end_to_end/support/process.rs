@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
-use super::get;
+use super::{get, request};
 
 /// No step of a test takes so long unless something is wrong.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,7 +52,14 @@ pub(crate) struct Outlast {
 impl Outlast {
     /// A folder with these files, and the program's path and environment.
     pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_outlast"));
+        Self::command_by(&[], folder, args)
+    }
+
+    /// The same, started by another program such as `prlimit`, which becomes it.
+    fn command_by(by: &[&str], folder: &Path, args: &[&str]) -> Command {
+        let words = [by, &[env!("CARGO_BIN_EXE_outlast")]].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OUTLAST_")) {
             command.env_remove(name);
         }
@@ -78,13 +85,24 @@ impl Outlast {
 
     /// Starts `outlast up` and waits until it listens.
     pub(crate) async fn starting(files: &[(&str, &str)], args: &[&str]) -> Self {
+        Self::starting_by(&[], &[], files, args).await
+    }
+
+    /// The same, by another program and with variables of the environment.
+    pub(crate) async fn starting_by(
+        by: &[&str],
+        env: &[(&str, &str)],
+        files: &[(&str, &str)],
+        args: &[&str],
+    ) -> Self {
         let folder = Self::folder(files);
         let mut all = vec!["up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
         let at = args.iter().position(|arg| *arg == "--").unwrap_or(args.len());
         all.extend(["--log-format", "json"]);
         all.extend(&args[..at]);
         all.extend(&args[at..]);
-        let mut command = Self::command(folder.path(), &all);
+        let mut command = Self::command_by(by, folder.path(), &all);
+        command.envs(env.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let readers = Tasks::default();
         let stdout = collect(child.stdout.take().unwrap(), &readers);
@@ -96,6 +114,37 @@ impl Outlast {
         let listen = line["listen"].as_str().unwrap().trim_matches(['[', ']']);
         outlast.gateway = listen.split(", ").next().unwrap().parse().unwrap();
         outlast.admin = line["admin"].as_str().unwrap().parse().unwrap();
+        outlast
+    }
+
+    /// Starts `outlast up` with outputs that cannot be read here, and waits until a machine takes traffic.
+    pub(crate) async fn unheard(
+        by: &[&str],
+        args: &[&str],
+        stdout: impl Into<Stdio>,
+        stderr: impl Into<Stdio>,
+    ) -> Self {
+        let folder = Self::folder(&[]);
+        let [gateway, admin] =
+            [free_port(), free_port()].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let (listen, to_admin) = (gateway.to_string(), admin.to_string());
+        let all = [&["up", "--listen", &listen, "--admin", &to_admin], args].concat();
+        let mut command = Self::command_by(by, folder.path(), &all);
+        let child = command.stdout(stdout).stderr(stderr).spawn().unwrap();
+        let (stdout, stderr) = (Arc::default(), Arc::default());
+        let readers = Tasks::default();
+        let outlast = Self { folder, gateway, admin, child, stdout, stderr, readers };
+        let ready = async {
+            loop {
+                let answer = request(admin, "GET", "/readyz", &[], "").await;
+                if answer.is_ok_and(|answer| answer.status == 200) {
+                    return;
+                }
+                // Its words cannot be heard, and there is no other event.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(STEP_TIMEOUT, ready).await.expect("it serves in time");
         outlast
     }
 
