@@ -163,9 +163,7 @@ async fn receive<T: Transport>(
         })
     });
     let received = clock::timeout(lane.shared.plan.clocks.head, received).await;
-    received.unwrap_or(Err(Stopped::Outcome(Outcome::TimedOut(TimedClock::Head))))?;
-    record.enter(Stage::Queued);
-    Ok(())
+    received.unwrap_or(Err(Stopped::Outcome(Outcome::TimedOut(TimedClock::Head))))
 }
 
 /// Waits for a place.
@@ -176,10 +174,12 @@ pub(crate) async fn wait<T: Transport>(
     record: &Record,
     attempt: Attempt,
 ) -> Result<Permit, Stopped> {
+    record.asks_for_place();
     let permit = match attempt {
         Attempt::Admitted(permit) => Ok(permit),
         Attempt::Refused(refusal) => Err(refusal),
         Attempt::Waiting(waiting) => {
+            let _queued = record.queue();
             lane.service.warn_of_limits(lane.shared.observe.region());
             let waited = watching(client, inbox, record, waiting.wait()).await;
             waited.map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Queued))?

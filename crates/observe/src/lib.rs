@@ -4,11 +4,13 @@
 //! listed and ended by an operator. This crate does not decide anything and does not know sockets.
 
 mod id;
+mod lapse;
 mod metrics;
 mod outcome;
 mod record;
 
 pub use id::RequestId;
+pub use lapse::InQueue;
 pub use metrics::{CountSource, PoolSource};
 pub use outcome::{AcceptPause, EndedBy, MachineFault, Outcome, RefusalReason, TimedClock};
 pub use record::{ExchangeStart, MachineSlot, Observe, Record, RecordGuard, Shard};

@@ -76,8 +76,10 @@ struct ServiceMetrics {
 pub(crate) struct Totals {
     pub(crate) outcome: Outcome,
     pub(crate) was_dispatched: bool,
-    pub(crate) queued: Duration,
-    pub(crate) first_byte: Duration,
+    /// None: it never asked for a place.
+    pub(crate) queued: Option<Duration>,
+    /// None: no machine's response head came.
+    pub(crate) first_byte: Option<Duration>,
     pub(crate) duration: Duration,
     pub(crate) sent: u64,
     pub(crate) received: u64,
@@ -162,7 +164,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "queue_wait",
-            "How long exchanges that got a place waited for it",
+            "How long exchanges that asked for a place waited for it, or for their refusal",
             seconds,
             queue_wait,
         );
@@ -189,8 +191,12 @@ impl Metrics {
         metrics.received.inc_by(totals.received);
         if totals.was_dispatched {
             metrics.duration.observe(totals.duration.as_secs_f64());
-            metrics.queue_wait.observe(totals.queued.as_secs_f64());
-            metrics.first_byte.observe(totals.first_byte.as_secs_f64());
+        }
+        if let Some(queued) = totals.queued {
+            metrics.queue_wait.observe(queued.as_secs_f64());
+        }
+        if let Some(first_byte) = totals.first_byte {
+            metrics.first_byte.observe(first_byte.as_secs_f64());
         }
     }
 }

@@ -96,6 +96,8 @@ async fn of_30_chats_25_stream_to_the_end_and_5_are_refused_and_all_tell_the_sam
     let log = outlast.exchanges("/api/chat", 30).await;
     let with = |outcome: &str| log.iter().filter(|line| line["outcome"] == outcome).count();
     assert_eq!((with("completed"), with("refused")), (25, 5));
+    let queued = |line: &&Value| line["queued_ms"].as_u64().unwrap() >= 1_000;
+    assert_eq!(log.iter().filter(queued).count(), 5, "the refused waited, and the log says so");
     let ids = log.iter().map(|line| line["request_id"].as_str().unwrap());
     assert_eq!(ids.collect::<std::collections::BTreeSet<_>>().len(), 30);
     let metrics = outlast.metrics().await;
@@ -104,6 +106,8 @@ async fn of_30_chats_25_stream_to_the_end_and_5_are_refused_and_all_tell_the_sam
         (format!("outlast_exchanges_total{labels}outcome=\"completed\"}}"), 25.0),
         (format!("outlast_exchanges_total{labels}outcome=\"refused\"}}"), 5.0),
         (format!("outlast_refusals_total{labels}reason=\"queue_deadline\"}}"), 5.0),
+        ("outlast_queue_wait_seconds_count{service=\"http\"}".to_owned(), 30.0),
+        ("outlast_stream_first_byte_seconds_count{service=\"http\"}".to_owned(), 25.0),
         ("outlast_ledger_mismatch_total{service=\"http\"}".to_owned(), 0.0),
     ] {
         assert_eq!(metrics.get(&name), Some(&value), "{name}");
