@@ -43,7 +43,7 @@ fn times(count: u32, seconds: &str) -> (String, String) {
 async fn the_wait_for_a_place_is_told_whatever_it_ended_in() {
     let observe = observe();
     // Its head was wrong: it never asked.
-    begin(&observe).finish(Outcome::Refused(RefusalReason::BadRequest));
+    begin(&observe).finish(Outcome::Refused(RefusalReason::BadRequest("host")));
     assert_eq!(told(&observe, "queue_wait"), times(0, "0.0"));
 
     let guard = begin(&observe);
