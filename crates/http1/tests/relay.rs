@@ -159,6 +159,25 @@ async fn an_answer_before_the_request_is_none() {
     assert_eq!(rig.counts.received.get(), 0, "the machine never got the request");
 }
 
+/// Also where they come with the last piece of a body, and not with its head.
+#[tokio::test]
+async fn bytes_after_the_last_piece_spoil_the_machines_connection() {
+    let (mut rig, mut client, mut machine) = Rig::new(4096);
+    client.write_all(GET.as_bytes()).await.expect("room");
+    let first = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab";
+    let far_ends = async {
+        asked(&mut machine, first).await;
+        client.read_exact(&mut vec![0; first.len()]).await.expect("the first piece");
+        machine.write_all(b"cdHTTP/1.1 200 evil\r\n\r\n").await.expect("room");
+        let mut rest = [0; 2];
+        client.read_exact(&mut rest).await.expect("the last piece");
+        assert_eq!(&rest, b"cd");
+    };
+    let (result, ()) = tokio::join!(rig.exchange(), far_ends);
+    let want = Finished { status: 200, client_keep_alive: true, machine_keep_alive: false };
+    assert_eq!(result.expect("complete"), want);
+}
+
 const UPGRADE: &str =
     "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
