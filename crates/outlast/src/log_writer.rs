@@ -14,8 +14,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// At 300 bytes a line, some 14,000 lines may wait.
 const BYTES_WAITING_MAX: usize = 4 * 1024 * 1024;
-/// How long a line may wait for others. A reader does not see it, and at most a hundred wake-ups a second remain.
-const GATHERING: Duration = Duration::from_millis(10);
+/// How long a line may wait for others. A reader does not see it, and at most forty wake-ups a second remain.
+const GATHERING: Duration = Duration::from_millis(25);
 /// How long the end waits for the last lines to be written: a terminal that is held must not hold the exit.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// Why lines are lost that were never tried.

@@ -16,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::cli::{LogArgs, LogFormat};
 use crate::failure::Failure;
+use crate::log_json::Json;
 use crate::log_writer::{LogThread, LogWriter, Tell};
 
 const LOST: &str = "log lines were lost";
@@ -37,7 +38,7 @@ pub(crate) fn start(args: &LogArgs) -> Result<LogThread, Failure> {
         let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         builder.with_ansi(coloured).event_format(Human).init();
     } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+        builder.event_format(Json).init();
     }
     log_panics();
     Ok(thread)

@@ -11,6 +11,7 @@ mod failure;
 #[cfg(test)]
 mod interface;
 mod link;
+mod log_json;
 mod log_writer;
 mod logging;
 mod machines;
