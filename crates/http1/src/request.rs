@@ -1,5 +1,7 @@
 //! Request heads: from what a client sent to what a machine gets.
 
+use std::mem::MaybeUninit;
+
 use httparse::Header;
 
 use crate::body::Body;
@@ -73,9 +75,9 @@ impl Request {
     /// # Errors
     /// The head breaks a rule of RFC 9110 or RFC 9112, or asks for what is not supported.
     pub fn parse(bytes: &[u8], untrusted: Untrusted) -> Result<Option<(Self, usize)>, HeadError> {
-        let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
-        let mut head = httparse::Request::new(&mut fields);
-        let length = match head.parse(bytes)? {
+        let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+        let mut head = httparse::Request::new(&mut []);
+        let length = match head.parse_with_uninit_headers(bytes, &mut fields)? {
             httparse::Status::Complete(length) if length <= HEAD_BYTES_MAX => length,
             httparse::Status::Complete(_) => return Err(HeadError::TooLarge),
             httparse::Status::Partial => {

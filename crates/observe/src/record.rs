@@ -363,7 +363,7 @@ impl RecordGuard {
         self.outcome = Some(outcome);
     }
 
-    fn log(&self, outcome: Outcome) {
+    fn log(&self, outcome: Outcome, duration: Duration) {
         let record = &*self.record;
         let machine = record.machine.load(Ordering::Relaxed);
         let name = match machine {
@@ -386,7 +386,7 @@ impl RecordGuard {
             received_bytes = record.received.load(Ordering::Relaxed),
             queued_ms = record.queued.milliseconds(),
             first_byte_ms = record.first_byte.milliseconds(),
-            duration_ms = record.elapsed_ms(),
+            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         );
     }
 }
@@ -401,6 +401,7 @@ impl Drop for RecordGuard {
             None => Outcome::Internal,
         };
         let outcome = self.outcome.unwrap_or_else(dropped);
+        let duration = record.started.elapsed();
         self.observe.metrics.finished(
             usize::from(record.service),
             &crate::metrics::Totals {
@@ -408,12 +409,12 @@ impl Drop for RecordGuard {
                 was_dispatched: record.machine.load(Ordering::Relaxed) != NO_MACHINE,
                 queued: record.queued.get(),
                 first_byte: record.first_byte.get(),
-                duration: record.started.elapsed(),
+                duration,
                 sent: record.sent.load(Ordering::Relaxed),
                 received: record.received.load(Ordering::Relaxed),
             },
         );
-        self.log(outcome);
+        self.log(outcome, duration);
         if self.observe.live.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.observe.none_live.notify_waiters();
         }
