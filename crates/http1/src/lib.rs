@@ -18,6 +18,7 @@ mod request;
 mod response;
 mod rule;
 mod scratch;
+mod splice;
 mod target;
 mod trailers;
 mod transport;

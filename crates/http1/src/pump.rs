@@ -4,10 +4,12 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use thiserror::Error;
+use tokio::net::TcpStream;
 
 use crate::body::{Body, BodyError};
 use crate::inbox::Inbox;
 use crate::scratch::{self, SCRATCH_BYTES};
+use crate::splice::Conduit;
 use crate::transport::Transport;
 
 /// The most bytes held for a receiver that does not read, per direction.
@@ -36,6 +38,8 @@ pub(crate) struct Flow {
     pending: Vec<u8>,
     written: usize,
     read_limit: usize,
+    /// While bulk passes unseen.
+    conduit: Option<Box<Conduit>>,
 }
 
 /// What the receiver took.
@@ -53,7 +57,7 @@ impl Flow {
     /// A direction that moves `body`, after `first` has been written.
     #[must_use]
     pub(crate) fn new(body: Body, first: Vec<u8>) -> Self {
-        Self { body, pending: first, written: 0, read_limit: READ_BYTES_MIN }
+        Self { body, pending: first, written: 0, read_limit: READ_BYTES_MIN, conduit: None }
     }
 
     /// Takes bytes of the body that were read elsewhere; returns how many belong to it.
@@ -81,8 +85,17 @@ impl Flow {
     ) -> Poll<Result<(), FlowError>> {
         loop {
             ready!(self.poll_flush(cx, destination, moved))?;
+            ready!(self.poll_drain(cx, destination, moved))?;
             if self.body.is_ended() {
                 return Poll::Ready(Ok(()));
+            }
+            if let Some((conduit, source)) = self.conduit(source, destination) {
+                let count = ready!(conduit.poll_fill(cx, source)).map_err(FlowError::Read)?;
+                match count {
+                    0 => self.body.close()?,
+                    count => self.body.skip(count as u64),
+                }
+                continue;
             }
             let limit = self.read_limit;
             ready!(scratch::with(|buf| {
@@ -135,6 +148,37 @@ impl Flow {
     /// Everything that is to be moved, if it is here and nothing of it has been moved.
     pub(crate) fn whole(&self) -> Option<&[u8]> {
         (self.body.is_ended() && self.written == 0).then_some(self.pending.as_slice())
+    }
+
+    /// Writes what is still in the pipe.
+    fn poll_drain<D: Transport>(
+        &mut self,
+        cx: &mut Context<'_>,
+        destination: &mut D,
+        moved: &mut impl Sink,
+    ) -> Poll<Result<(), FlowError>> {
+        let Some(conduit) = &mut self.conduit else { return Poll::Ready(Ok(())) };
+        let destination = destination.socket().expect("a pipe leads from socket to socket");
+        while !conduit.is_empty() {
+            let drained = ready!(conduit.poll_drain(cx, destination));
+            moved.moved(drained.map_err(FlowError::Write)?);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The pipe for what comes next, and the socket it comes from, where it is bulk that may pass unseen.
+    fn conduit<'t, S: Transport, D: Transport>(
+        &mut self,
+        source: &'t S,
+        destination: &D,
+    ) -> Option<(&mut Conduit, &'t TcpStream)> {
+        // A receiver that falls behind lets the read size fall, but does not end a bulk transfer.
+        if self.conduit.is_none() && self.read_limit < SCRATCH_BYTES {
+            return None;
+        }
+        let (source, _destination) = (source.socket()?, destination.socket()?);
+        self.conduit = Conduit::open_for(self.conduit.take(), self.body.opaque());
+        Some((self.conduit.as_deref_mut()?, source))
     }
 
     fn forward<D: Transport>(
@@ -252,5 +296,110 @@ impl TunnelFlow {
             self.is_finished = true;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::body::Coding;
+    use crate::splice;
+
+    const BULK: usize = 8 * 1024 * 1024;
+
+    async fn sockets() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (near.expect("it listens"), far.expect("it connects").0)
+    }
+
+    fn bulk(bytes: usize) -> Vec<u8> {
+        (0..bytes).map(|index| u8::try_from(index % 251).expect("a byte")).collect()
+    }
+
+    struct Moved {
+        result: Result<(), FlowError>,
+        received: Vec<u8>,
+        excess: Vec<u8>,
+        counted: usize,
+        pipes_max: usize,
+    }
+
+    /// Sends `wire` and closes; moves what is `body` of it to a receiver that takes it in pieces.
+    async fn relay(body: Body, wire: &[u8]) -> Moved {
+        let ((mut sender, mut source), (mut destination, mut receiver)) =
+            (sockets().await, sockets().await);
+        let send = async {
+            // A relay that stops early closes, and the rest finds nobody.
+            let _sent = sender.write_all(wire).await;
+            drop(sender);
+        };
+        let (mut excess, mut counted, mut pipes_max) = (Vec::new(), 0, 0);
+        let relay = async {
+            let mut flow = Flow::new(body, Vec::new());
+            let mut moved = |bytes| {
+                counted += bytes;
+                pipes_max = pipes_max.max(splice::open_count());
+            };
+            let moved =
+                poll_fn(|cx| flow.poll(cx, &mut source, &mut destination, &mut moved, &mut excess));
+            let result = moved.await;
+            drop((source, destination));
+            result
+        };
+        let receive = async {
+            let (mut received, mut piece) = (Vec::new(), vec![0; 100_000]);
+            while let Ok(count @ 1..) = receiver.read(&mut piece).await {
+                received.extend_from_slice(&piece[..count]);
+            }
+            received
+        };
+        let ((), result, received) = tokio::join!(send, relay, receive);
+        Moved { result, received, excess, counted, pipes_max }
+    }
+
+    #[tokio::test]
+    async fn bulk_goes_through_a_pipe_and_arrives_whole() {
+        let bytes = bulk(BULK);
+        let chunked = [b"800000\r\n", bytes.as_slice(), b"\r\n5\r\nhello\r\n0\r\n\r\n"].concat();
+        let with_length = [bytes.as_slice(), b"next"].concat();
+        for (body, wire, excess) in [
+            (Body::length(BULK as u64), &with_length, "next"),
+            (Body::chunked_response(Coding::AsIs), &chunked, ""),
+            (Body::until_close(), &bytes, ""),
+        ] {
+            let moved = relay(body.clone(), wire).await;
+            assert!(moved.result.is_ok(), "{body:?} {:?}", moved.result);
+            let sent = &wire[..wire.len() - excess.len()];
+            assert!(moved.received == sent, "{body:?} {} bytes", moved.received.len());
+            assert_eq!(moved.counted, sent.len());
+            assert!(excess.as_bytes().starts_with(&moved.excess));
+            assert_eq!((moved.pipes_max, splice::open_count()), (1, 0), "{body:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bulk_that_ends_early_is_truncated_and_what_came_is_passed_on() {
+        let bytes = bulk(BULK);
+        let moved = relay(Body::length(BULK as u64 + 1), &bytes).await;
+        assert!(matches!(moved.result, Err(FlowError::Body(BodyError::Truncated))));
+        assert!(moved.received == bytes && moved.pipes_max == 1);
+    }
+
+    #[tokio::test]
+    async fn small_and_decoded_bodies_are_copied() {
+        let small = bulk(SCRATCH_BYTES * 3);
+        let moved = relay(Body::length(small.len() as u64), &small).await;
+        assert!(moved.received == small && moved.pipes_max == 0);
+        let bytes = bulk(BULK);
+        let chunked = [b"800000\r\n", bytes.as_slice(), b"\r\n0\r\n\r\n"].concat();
+        let moved = relay(Body::chunked_response(Coding::Decoded), &chunked).await;
+        assert!(moved.received == bytes && moved.pipes_max == 0);
     }
 }

@@ -29,6 +29,12 @@ pub trait Transport: Send + Unpin {
 
     /// Makes the coming drop an orderly close again: everything was said.
     fn close_on_drop(&mut self);
+
+    /// The socket, where its bytes are the transport's bytes: then bulk may pass without being seen. TLS and simulated
+    /// pipes have none.
+    fn socket(&self) -> Option<&TcpStream> {
+        None
+    }
 }
 
 impl Transport for TcpStream {
@@ -52,6 +58,10 @@ impl Transport for TcpStream {
     fn close_on_drop(&mut self) {
         // As above.
         SockRef::from(&*self).set_linger(None).ok();
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self)
     }
 }
 
