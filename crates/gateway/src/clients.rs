@@ -15,6 +15,8 @@ use outlast_http1::Transport;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use crate::share::Held;
+
 /// The client connections of the process.
 #[derive(Debug)]
 pub(crate) struct Clients {
@@ -46,7 +48,9 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Client {
     stream: TcpStream,
-    _place: Place,
+    place: Place,
+    /// Once a thread is chosen.
+    _held: Option<Held>,
 }
 
 impl Clients {
@@ -147,7 +151,20 @@ impl From<IpAddr> for Address {
 
 impl Client {
     pub(crate) fn new(stream: TcpStream, place: Place) -> Self {
-        Self { stream, _place: place }
+        Self { stream, place, _held: None }
+    }
+
+    /// The same, counted for the thread that serves it.
+    pub(crate) fn on_thread(self, held: Held) -> Self {
+        Self { _held: Some(held), ..self }
+    }
+
+    /// Takes it out of this thread's event queue.
+    ///
+    /// # Errors
+    /// The queue refuses; the connection is closed.
+    pub(crate) fn leave_thread(self) -> io::Result<(std::net::TcpStream, Place)> {
+        Ok((self.stream.into_std()?, self.place))
     }
 }
 
@@ -170,6 +187,10 @@ impl Transport for Client {
 
     fn close_on_drop(&mut self) {
         self.stream.close_on_drop();
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(&self.stream)
     }
 }
 

@@ -14,10 +14,12 @@ use outlast_observe::{Observe, PoolSource};
 use outlast_protocol::pool;
 use outlast_runtime::{Phases, Tasks, Workers, clock};
 use thiserror::Error;
+use tokio::sync::mpsc;
 
-use crate::clients::Clients;
+use crate::clients::{Client, Clients};
 use crate::remarks::Pauses;
 use crate::service::Service;
+use crate::share::{Handed, Share};
 use crate::upstream::Pool;
 use crate::{accept, connection, ledger, listener, tunnel};
 
@@ -159,7 +161,7 @@ impl Gateway {
             plan,
         });
         shared.set_pool_source();
-        let by_thread = Arc::new(Mutex::new(transpose(bound, options.threads)));
+        let by_thread = Arc::new(Mutex::new(by_thread(bound, options.threads)));
         let work = {
             let shared = Arc::clone(&shared);
             move |thread| run_thread(Arc::clone(&shared), Arc::clone(&by_thread), thread)
@@ -274,24 +276,33 @@ impl Shared {
     }
 }
 
-type Listeners = Vec<std::net::TcpListener>;
+/// Where the connections of one service come from, on one thread.
+struct Entrance {
+    listener: std::net::TcpListener,
+    share: Arc<Share>,
+    /// From threads that have more than their share.
+    arriving: mpsc::Receiver<Handed>,
+}
 
-/// From listeners by service to listeners by thread.
-fn transpose(by_service: Vec<Listeners>, threads: usize) -> Vec<Listeners> {
-    let mut by_thread: Vec<Listeners> = std::iter::repeat_with(Vec::new).take(threads).collect();
+/// From listeners by service to entrances by thread.
+fn by_thread(by_service: Vec<Vec<std::net::TcpListener>>, threads: usize) -> Vec<Vec<Entrance>> {
+    let mut by_thread: Vec<Vec<_>> = std::iter::repeat_with(Vec::new).take(threads).collect();
     for listeners in by_service {
-        for (thread, listener) in listeners.into_iter().enumerate() {
-            by_thread[thread].push(listener);
+        let (share, arriving) = Share::new(threads);
+        let share = Arc::new(share);
+        for (thread, (listener, arriving)) in listeners.into_iter().zip(arriving).enumerate() {
+            let share = Arc::clone(&share);
+            by_thread[thread].push(Entrance { listener, share, arriving });
         }
     }
     by_thread
 }
 
-async fn run_thread(shared: Arc<Shared>, listeners: Arc<Mutex<Vec<Listeners>>>, thread: usize) {
-    let own = std::mem::take(&mut listeners.lock().expect("no panic while held")[thread]);
+async fn run_thread(shared: Arc<Shared>, entrances: Arc<Mutex<Vec<Vec<Entrance>>>>, thread: usize) {
+    let own = std::mem::take(&mut entrances.lock().expect("no panic while held")[thread]);
     let (tasks, pool) = (Tasks::default(), Arc::new(Pool::default()));
     tasks.spawn_uncancelled(Arc::clone(&pool).expire(shared.plan.upstream.idle_timeout));
-    for (service, listener) in shared.services.iter().zip(own) {
+    for (service, entrance) in shared.services.iter().zip(own) {
         let lane = Arc::new(Lane {
             shared: Arc::clone(&shared),
             service: Arc::clone(service),
@@ -299,23 +310,41 @@ async fn run_thread(shared: Arc<Shared>, listeners: Arc<Mutex<Vec<Listeners>>>, 
             tasks: tasks.clone(),
             thread,
         });
+        let Entrance { listener, share, arriving } = entrance;
         let listener = tokio::net::TcpListener::from_std(listener)
             .expect("a bound, non-blocking listener within a runtime");
-        tasks.spawn_uncancelled(serve(lane, listener));
+        tasks.spawn_uncancelled(accept_all(Arc::clone(&lane), listener, share));
+        tasks.spawn_uncancelled(take_over(lane, arriving));
     }
     tasks.join().await;
 }
 
-async fn serve(lane: Arc<Lane>, listener: tokio::net::TcpListener) {
-    accept::accept_each(&lane, listener, |client, peer| match lane.service.plan.kind {
-        ServiceKind::Http => {
-            lane.tasks.spawn_uncancelled(connection::serve(Arc::clone(&lane), client, peer));
-        }
-        ServiceKind::Tcp => {
-            lane.tasks.spawn_uncancelled(tunnel::serve(Arc::clone(&lane), client, peer));
+async fn accept_all(lane: Arc<Lane>, listener: tokio::net::TcpListener, share: Arc<Share>) {
+    accept::accept_each(&lane, listener, |client, peer| {
+        if let Some(client) = share.place(lane.thread, client, peer) {
+            serve(&lane, client, peer);
         }
     })
     .await;
+}
+
+/// Serves what other threads hand over.
+async fn take_over(lane: Arc<Lane>, mut arriving: mpsc::Receiver<Handed>) {
+    while let Some(handed) = arriving.recv().await {
+        let peer = handed.peer;
+        match handed.arrive() {
+            Ok(client) => serve(&lane, client, peer),
+            Err(error) => tracing::warn!(%error, "a connection was lost between two threads"),
+        }
+    }
+}
+
+fn serve(lane: &Arc<Lane>, client: Client, peer: SocketAddr) {
+    let own = Arc::clone(lane);
+    match lane.service.plan.kind {
+        ServiceKind::Http => lane.tasks.spawn_uncancelled(connection::serve(own, client, peer)),
+        ServiceKind::Tcp => lane.tasks.spawn_uncancelled(tunnel::serve(own, client, peer)),
+    }
 }
 
 #[cfg(test)]
@@ -349,6 +378,10 @@ mod tests {
         fn abort_on_drop(&mut self) {}
 
         fn close_on_drop(&mut self) {}
+
+        fn socket(&self) -> Option<&tokio::net::TcpStream> {
+            None
+        }
     }
 
     async fn ask(machine: &ScriptedMachine, client: &mut DuplexStream) -> Wire {

@@ -16,6 +16,7 @@ mod own_paths;
 mod refusal;
 mod remarks;
 mod service;
+mod share;
 mod tunnel;
 mod upstream;
 mod watch;

@@ -34,6 +34,23 @@ async fn dispatched(rig: &Rig, client: &mut Wire) -> Wire {
 }
 
 #[tokio::test]
+async fn threads_serve_what_they_accept_and_what_they_are_handed() {
+    let rig = Rig::with_threads(requests(0, 0), ScriptedMachine::start().await, 4);
+    rig.ready("m1", rig.machine.address());
+    let mut exchanges = Vec::new();
+    for _ in 0..64 {
+        let mut client = rig.client().await;
+        let machine = dispatched(&rig, &mut client).await;
+        exchanges.push((client, machine));
+    }
+    for (client, machine) in &mut exchanges {
+        machine.send(SHORT).await;
+        assert_eq!(client.read_message().await.1, "hi");
+    }
+    rig.outcome("completed", 64).await;
+}
+
+#[tokio::test]
 async fn a_stream_passes_chunk_by_chunk_and_its_place_comes_back_after_the_last_byte() {
     let rig = Rig::start(requests(0, 0)).await;
     let mut client = rig.client().await;

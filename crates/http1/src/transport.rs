@@ -32,9 +32,7 @@ pub trait Transport: Send + Unpin {
 
     /// The socket, where its bytes are the transport's bytes: then bulk may pass without being seen. TLS and simulated
     /// pipes have none.
-    fn socket(&self) -> Option<&TcpStream> {
-        None
-    }
+    fn socket(&self) -> Option<&TcpStream>;
 }
 
 impl Transport for TcpStream {
@@ -82,6 +80,10 @@ impl Transport for DuplexStream {
     fn abort_on_drop(&mut self) {}
 
     fn close_on_drop(&mut self) {}
+
+    fn socket(&self) -> Option<&TcpStream> {
+        None
+    }
 }
 
 // tokio's `poll_read` clears the readiness after a short read, so that a chunk costs one `recv` and not two.

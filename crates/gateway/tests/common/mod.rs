@@ -69,12 +69,16 @@ impl Rig {
         rig
     }
 
+    /// One thread, so that tests know which connection is pooled where.
     pub(crate) fn without_machine(plan: Plan, machine: ScriptedMachine) -> Self {
+        Self::with_threads(plan, machine, 1)
+    }
+
+    pub(crate) fn with_threads(plan: Plan, machine: ScriptedMachine, threads: usize) -> Self {
         let names: Vec<String> = plan.services.iter().map(|service| service.name.clone()).collect();
-        let observe = Observe::new(&plan.region, &names, 1);
+        let observe = Observe::new(&plan.region, &names, threads);
         let options = GatewayOptions {
-            // One thread, so that tests know which connection is pooled where.
-            threads: 1,
+            threads,
             admittance: Box::new(|request| match request.credentials.authorization.as_deref() {
                 Some("Bearer let-me-in") => Admittance::Granted,
                 _ => Admittance::Denied { status: 401, detail: "who are you?".to_owned() },
