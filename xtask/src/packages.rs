@@ -15,6 +15,7 @@ pub(crate) const TESTS: &[Needed] = &[
     Needed { program: "git", package: "git" },
     Needed { program: "strace", package: "strace" },
     Needed { program: "setsid", package: "util-linux" },
+    Needed { program: "prlimit", package: "util-linux" },
     Needed { program: "ps", package: "procps" },
     Needed { program: "node", package: "nodejs" },
 ];

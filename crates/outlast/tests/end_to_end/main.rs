@@ -3,6 +3,7 @@
 
 mod command;
 mod deaths;
+mod descriptors;
 mod door;
 mod incident;
 mod logs;

@@ -234,6 +234,18 @@ impl Outlast {
         self.child.id().expect("it runs")
     }
 
+    /// The CPU time that all its threads have used.
+    pub(crate) fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let used = tasks.map(|task| {
+            let schedstat = std::fs::read_to_string(task.unwrap().path().join("schedstat"));
+            // A thread may end between the look at the list and the look at it.
+            let schedstat = schedstat.unwrap_or_default();
+            schedstat.split(' ').next().and_then(|used| used.parse().ok()).unwrap_or(0)
+        });
+        Duration::from_nanos(used.sum())
+    }
+
     pub(crate) fn signal(&self, number: Signal) {
         signal(self.pid(), number);
     }
