@@ -58,23 +58,41 @@ function markdown(parent, text) {
 
 // ---- The answer ----
 
+/** Who is so near to the end of an answer, in pixels, reads along with it: two lines and a half. */
+const FOLLOW_DISTANCE = 60;
+
 /** Where an answer is shown, message by message. */
 class Answer {
   #log = element("answer");
+  #height = 0;
   #text = null;
   #written = "";
   #tools = new Map();
   messages = 0;
 
-  #add(node) {
-    const follows = this.#log.scrollHeight - this.#log.scrollTop - this.#log.clientHeight < 60;
-    if (!node.isConnected) this.#log.append(node);
-    if (follows) this.#log.scrollTop = this.#log.scrollHeight;
+  /** Changes what is shown, and goes along with it if the reader was at its end before. */
+  #change(change) {
+    // A pool that has grown since, on a narrow screen, moved the end away and not the reader.
+    const height = Math.max(this.#height, this.#log.clientHeight);
+    const follows = this.#log.scrollHeight - this.#log.scrollTop - height < FOLLOW_DISTANCE;
+    this.#height = this.#log.clientHeight;
+    change();
+    if (follows) this.#follow();
   }
 
+  #follow() {
+    this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  #add(node) {
+    this.#change(() => this.#log.append(node));
+  }
+
+  /** Who asks wants to see the answer, wherever they were reading. */
   question(text) {
     element("welcome")?.remove();
     this.#add(make("div", "question", text));
+    this.#follow();
   }
 
   /** An answer that is watched again comes from its beginning. */
@@ -100,10 +118,10 @@ class Answer {
     if (!this.#text) {
       this.#text = make("div", "text");
       this.#written = "";
+      this.#add(this.#text);
     }
     this.#written += text;
-    markdown(this.#text, this.#written);
-    this.#add(this.#text);
+    this.#change(() => markdown(this.#text, this.#written));
   }
 
   #tool(part) {
@@ -118,7 +136,7 @@ class Answer {
   #result(part) {
     const details = this.#tools.get(part.tool_use_id);
     const text = typeof part.content === "string" ? part.content : (part.content ?? []).map((piece) => piece.text ?? "").join("\n");
-    details?.append(make("pre", "", text));
+    this.#change(() => details?.append(make("pre", "", text)));
   }
 
   note(text) {
@@ -178,6 +196,7 @@ async function watch(chat) {
     body: JSON.stringify(request),
     signal: chat.leave.signal,
   });
+  chat.began = true;
   if (!response.ok) {
     answer.failure(await refusal(response));
     return;
@@ -192,14 +211,22 @@ async function watch(chat) {
   throw new Error("the answer was cut before its end");
 }
 
+/** How far a chat is. */
+function progress(chat) {
+  const time = seconds(performance.now() - chat.started);
+  const { messages } = chat.answer;
+  if (chat.began) return `${time}, ${messages} message${messages === 1 ? "" : "s"}`;
+  return running === chat ? `${time}, waiting for a place or the first line` : time;
+}
+
 async function run(request, answer) {
-  const chat = { request, answer, started: performance.now(), leave: new AbortController() };
+  const chat = { request, answer, started: performance.now(), began: false, leave: new AbortController() };
   running = chat;
   element("send").hidden = true;
   element("stop").hidden = false;
   element("stop").disabled = false;
   const tick = setInterval(() => {
-    element("status").textContent = `${seconds(performance.now() - chat.started)}, ${answer.messages} messages`;
+    element("status").textContent = progress(chat);
   }, 250);
   try {
     await watch(chat);
@@ -209,13 +236,15 @@ async function run(request, answer) {
       answer.restart();
       void run(request, answer);
     };
-    answer.failure(`Connection lost: ${error.message}. The run goes on without us.`, again);
+    // Nobody here can know whether there is a run, or only a place in a queue that was lost.
+    if (chat.leave.signal.aborted) answer.note("Stopped.");
+    else answer.failure(`Connection lost: ${error.message}. The run may go on.`, again);
   } finally {
     clearInterval(tick);
     running = null;
     element("send").hidden = false;
     element("stop").hidden = true;
-    element("status").textContent = `${seconds(performance.now() - chat.started)}, ${answer.messages} messages`;
+    element("status").textContent = progress(chat);
     element("message").focus();
   }
 }
@@ -231,9 +260,16 @@ function ask(message) {
 async function stop() {
   if (!running) return;
   const chat = running;
+  const abort = () => fetch(`/api/abort/${encodeURIComponent(chat.request.requestId)}`, { method: "POST" });
   element("stop").disabled = true;
   try {
-    const response = await fetch(`/api/abort/${encodeURIComponent(chat.request.requestId)}`, { method: "POST" });
+    let response = await abort();
+    if (response.status === 404) {
+      // There is no run: it has ended, or still waits for a place. Leaving gives that one up.
+      chat.leave.abort();
+      // It may have got the place in between.
+      response = await abort();
+    }
     if (!response.ok && response.status !== 404) chat.answer.failure(`Stop: ${await refusal(response)}`);
   } catch (error) {
     chat.answer.failure(`Stop: ${error.message}`);
