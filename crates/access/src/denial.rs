@@ -5,7 +5,7 @@
 pub struct Denial {
     /// 401, 403, or 503 where the data folder does not work.
     pub status: u16,
-    /// For the visitor: what to do.
+    /// For the visitor: what to do, with what is to be typed between backticks.
     pub detail: String,
     /// For the log.
     pub reason: DenialReason,
@@ -57,10 +57,19 @@ impl Denial {
     /// Somebody we don't know. What exactly was wrong is for the log only.
     pub(crate) fn unknown(reason: DenialReason) -> Self {
         let detail =
-            "not logged in: open the link that `outlast up` printed, or have a new one printed by \
-                      `outlast link`; programs send `Authorization: Bearer TOKEN`"
+            "open the link that `outlast up` printed, or have a new one printed by `outlast link`"
                 .to_owned();
         Self { status: 401, detail, reason }
+    }
+
+    /// What a program or its author reads: it has another way in than a person.
+    #[must_use]
+    pub fn for_programs(&self) -> String {
+        let detail = &self.detail;
+        match self.status {
+            401 => format!("not logged in: {detail}; programs send `Authorization: Bearer TOKEN`"),
+            _ => detail.clone(),
+        }
     }
 
     /// A link that does not work, whatever the reason.

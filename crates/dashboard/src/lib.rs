@@ -64,7 +64,7 @@ async fn admit(State(dashboard): State<Dashboard>, request: Request, next: Next)
         Ok(()) => next.run(request).await,
         Err(denied) => {
             let status = StatusCode::from_u16(denied.status).unwrap_or(StatusCode::FORBIDDEN);
-            let mut response = problem(status, &denied.detail);
+            let mut response = problem(status, &denied.for_programs());
             if status == StatusCode::UNAUTHORIZED {
                 let bearer = header::HeaderValue::from_static("Bearer");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);

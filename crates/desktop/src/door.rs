@@ -97,9 +97,14 @@ fn denied(denial: &Denial, headers: &HeaderMap) -> Response {
         .is_some_and(|accept| accept.contains("text/html"));
     let mut response = if wants_html {
         let headers = [(header::CONTENT_SECURITY_POLICY, outlast_page::CONTENT_SECURITY_POLICY)];
-        (status, headers, Html(outlast_page::denied(&denial.detail))).into_response()
+        let heading = match status {
+            StatusCode::UNAUTHORIZED => "Not logged in",
+            _ => "Not let in",
+        };
+        let page = outlast_page::denied(heading, &denial.detail);
+        (status, headers, Html(page)).into_response()
     } else {
-        json_error(status, &denial.detail)
+        json_error(status, &denial.for_programs())
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -298,7 +298,9 @@ fn own_paths_check(gate: Gate) -> outlast_gateway::AdmittanceCheck {
         };
         match gate.admit(&visit) {
             Ok(()) => Admittance::Granted,
-            Err(denial) => Admittance::Denied { status: denial.status, detail: denial.detail },
+            Err(denial) => {
+                Admittance::Denied { status: denial.status, detail: denial.for_programs() }
+            }
         }
     })
 }

@@ -46,11 +46,34 @@ pub fn assets() -> &'static [Asset] {
     ASSETS
 }
 
-/// The page for someone who is not let in. `detail` says what to do, as text.
+/// The page for someone who is not let in. `detail` says what to do, as text with code between backticks.
 #[must_use]
-pub fn denied(detail: &str) -> String {
-    let mut escaped = String::with_capacity(detail.len());
-    for character in detail.chars() {
+pub fn denied(heading: &str, detail: &str) -> String {
+    let mut marked = String::with_capacity(detail.len());
+    let mut rest = detail;
+    while let Some((before, code, after)) = next_code(rest) {
+        marked.push_str(&escaped(before));
+        marked.push_str("<code>");
+        marked.push_str(&escaped(code));
+        marked.push_str("</code>");
+        rest = after;
+    }
+    marked.push_str(&escaped(rest));
+    include_str!("../assets/denied.html")
+        .replace("{heading}", &escaped(heading))
+        .replace("{detail}", &marked)
+}
+
+/// What is before the first pair of backticks, between them, and behind.
+fn next_code(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('`')?;
+    let (code, after) = rest.split_once('`')?;
+    Some((before, code, after))
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -59,7 +82,7 @@ pub fn denied(detail: &str) -> String {
             other => escaped.push(other),
         }
     }
-    include_str!("../assets/denied.html").replace("{detail}", &escaped)
+    escaped
 }
 
 #[cfg(test)]
@@ -68,8 +91,15 @@ mod tests {
 
     #[test]
     fn what_is_said_to_a_stranger_stays_text() {
-        let page = denied("<b>\"a\" & b</b>");
+        let page = denied("Not let in", "<b>\"a\" & b</b>");
         assert!(page.contains("&lt;b&gt;&quot;a&quot; &amp; b&lt;/b&gt;"), "{page}");
+    }
+
+    #[test]
+    fn code_is_marked_and_a_lone_backtick_stays() {
+        let page = denied("Not logged in", "open `outlast <up>`, or `a");
+        assert!(page.contains("<h2>Not logged in</h2>"), "{page}");
+        assert!(page.contains("<p>open <code>outlast &lt;up&gt;</code>, or `a</p>"), "{page}");
     }
 
     #[test]

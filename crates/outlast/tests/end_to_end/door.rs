@@ -21,7 +21,12 @@ async fn the_printed_link_lets_one_person_in_once() {
 
     let (status, page) = get(outlast.gateway, "/", &[("Accept", "text/html")]).await;
     assert_eq!(status, 401);
-    assert!(page.contains("outlast link"), "it says what to do: {page}");
+    assert!(page.contains("<h2>Not logged in</h2>"), "{page}");
+    assert!(page.contains("<code>outlast link</code>"), "it says what to do: {page}");
+    assert!(!page.contains("Bearer"), "people have no token: {page}");
+    let (status, problem) = get(outlast.gateway, "/", &[]).await;
+    assert_eq!(status, 401);
+    assert!(problem.contains("Authorization: Bearer TOKEN"), "programs have one: {problem}");
 
     let login = request(outlast.gateway, "GET", path, &[], "").await.unwrap();
     assert_eq!((login.status, login.field("location")), (303, Some("/")));
