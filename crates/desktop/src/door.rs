@@ -1,7 +1,7 @@
 //! Who comes in, and what they see first.
 
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use outlast_access::{Denial, Shown};
@@ -41,12 +41,17 @@ pub(crate) struct LoginQuery {
     ticket: Option<String>,
 }
 
-/// Redeems a one-time link for a cookie.
+/// Redeems a one-time link for a cookie. Programs that only look where a link leads, as chats and mail filters do, ask
+/// by HEAD: they must not use it up, nor learn whether it is good.
 pub(crate) async fn login(
     State(desktop): State<Desktop>,
     Query(query): Query<LoginQuery>,
+    method: Method,
     headers: HeaderMap,
 ) -> Response {
+    if method == Method::HEAD {
+        return StatusCode::OK.into_response();
+    }
     let Some(access) = &desktop.access else { return Redirect::to("/").into_response() };
     match access.redeem(query.ticket.as_deref().unwrap_or_default()) {
         Ok(cookie) => {

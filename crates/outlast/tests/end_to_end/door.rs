@@ -28,6 +28,10 @@ async fn the_printed_link_lets_one_person_in_once() {
     assert_eq!(status, 401);
     assert!(problem.contains("Authorization: Bearer TOKEN"), "programs have one: {problem}");
 
+    let looked = request(outlast.gateway, "HEAD", path, &[], "").await.unwrap();
+    assert_eq!(looked.status, 200, "who only looks does not use it up");
+    assert!(looked.field("set-cookie").is_none());
+
     let login = request(outlast.gateway, "GET", path, &[], "").await.unwrap();
     assert_eq!((login.status, login.field("location")), (303, Some("/")));
     let set_cookie = login.field("set-cookie").unwrap().to_owned();
