@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -14,7 +14,11 @@ use crate::support::Outlast;
 /// So long may a client of ours wait for the rest of an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const CONNECTIONS: u64 = 8_000;
+/// Attacks are sent side by side: half of them are no whole request, and end only by the clock of the head.
+const ATTACKERS: u64 = 32;
+const ATTACKS: u64 = 250;
+const CLOCKS: (&str, &str) =
+    ("outlast.toml", "[clocks]\nhead = \"250ms\"\nkeep_alive = \"250ms\"\n");
 
 /// Requests as they should be. Each hostile one is made of these.
 const BASES: [&str; 8] = [
@@ -90,16 +94,14 @@ impl Random {
     }
 }
 
-/// Sends an attack and reads whatever comes, until the gateway closes or nothing is left to be answered.
+/// Sends an attack and reads whatever comes, until the gateway closes.
 fn attack(to: SocketAddr, bytes: &[u8]) {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // A good request behind it ends the connection, if it is ever reached.
     let end = b"GET /end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     // The gateway may close before it has read everything.
-    if stream.write_all(bytes).and_then(|()| stream.write_all(end)).is_ok() {
-        let _shut = stream.shutdown(Shutdown::Write);
-    }
+    let _sent = stream.write_all(bytes).and_then(|()| stream.write_all(end));
     let mut answers = Vec::new();
     let read = stream.read_to_end(&mut answers);
     let timed_out = read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
@@ -122,15 +124,20 @@ fn counted<'a>(
 async fn an_app_with_another_parser_sees_the_requests_that_we_counted() {
     const SEED: u64 = 0x0bad_5eed_cafe_f00d;
     let app = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/peers/app.js");
-    let mut outlast = Outlast::up(&[], &["--no-auth", "--", "node", app]).await;
+    let mut outlast = Outlast::up(&[CLOCKS], &["--no-auth", "--", "node", app]).await;
     let gateway = outlast.gateway;
-    let attacks = move || {
-        let mut random = Random(SEED);
-        for _ in 0..CONNECTIONS {
+    let attacks = move |seed| {
+        let mut random = Random(seed);
+        for _ in 0..ATTACKS {
             attack(gateway, &random.attack());
         }
     };
-    tokio::task::spawn_blocking(attacks).await.unwrap();
+    let attackers: Vec<_> = (0..ATTACKERS)
+        .map(|number| tokio::task::spawn_blocking(move || attacks(SEED + number)))
+        .collect();
+    for attacker in attackers {
+        attacker.await.unwrap();
+    }
     outlast.service_where("all is over", |service| service["exchanges_total"] == 0).await;
     assert_eq!(outlast.metrics().await["outlast_ledger_mismatch_total{service=\"http\"}"], 0.0);
     // Only then is the log whole.
