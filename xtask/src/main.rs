@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask run | test | dev | tidy | bench | conformance`.
+//! The project's own commands: `cargo xtask run | test | dev | tidy | bench | soak | conformance`.
 
 mod bench;
 mod conformance;
 mod dev;
+mod fuzz;
 mod packages;
 mod run;
 mod step;
@@ -33,6 +34,8 @@ enum Command {
     Tidy,
     /// Measures cost beside HAProxy and nginx
     Bench(bench::Args),
+    /// Runs the fuzz targets for long
+    Soak(fuzz::Args),
     /// Decodes every fly.toml of a folder
     Conformance(conformance::Args),
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Tidy => tidy::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::Soak(args) => fuzz::soak(&args),
         Command::Conformance(args) => conformance::run(&args),
     };
     match done {

@@ -20,6 +20,9 @@ pub(crate) const TESTS: &[Needed] = &[
     Needed { program: "node", package: "nodejs" },
 ];
 
+/// For the fuzz targets: libFuzzer is C++.
+pub(crate) const FUZZ: &[Needed] = &[Needed { program: "c++", package: "g++" }];
+
 /// For `cargo xtask bench`.
 pub(crate) const BENCH: &[Needed] = &[
     Needed { program: "haproxy", package: "haproxy" },

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::step::{self, cargo, is_installed, target_dir};
-use crate::{packages, tidy};
+use crate::{fuzz, packages, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -12,14 +12,19 @@ pub(crate) struct Args {
     only: Vec<String>,
 }
 
-const NAMES: [&str; 10] =
-    ["install", "fmt", "clippy", "tidy", "build", "tests", "benches", "bench", "docs", "model"];
+const NAMES: [&str; 11] = [
+    "install", "fmt", "clippy", "tidy", "build", "tests", "benches", "bench", "docs", "model",
+    "fuzz",
+];
 
 /// Runs the steps in order, the quick ones first.
 fn run_step(name: &str) -> Result<()> {
     match name {
         "install" => packages::install(packages::TESTS),
-        "fmt" => step::run(cargo(&["fmt", "--all", "--check"])),
+        "fmt" => {
+            step::run(cargo(&["fmt", "--all", "--check"]))?;
+            step::run(cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+        }
         "clippy" => step::run(cargo(&[
             "clippy",
             "--workspace",
@@ -58,6 +63,7 @@ fn run_step(name: &str) -> Result<()> {
             step::run(docs)
         }
         "model" => model(),
+        "fuzz" => fuzz::brief(),
         other => bail!("there is no step {other}"),
     }
 }

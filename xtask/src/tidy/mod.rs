@@ -3,6 +3,7 @@
 mod crates;
 mod licences;
 mod links;
+mod locks;
 mod source;
 mod tree;
 
@@ -47,8 +48,14 @@ pub(crate) fn run() -> Result<()> {
         .other_options(vec!["--locked".to_owned()])
         .exec()
         .context("cargo does not tell about the workspace")?;
+    // What its own packages need is not of interest here.
+    let fuzz = MetadataCommand::new()
+        .manifest_path(root.join("fuzz/Cargo.toml"))
+        .no_deps()
+        .exec()
+        .context("cargo does not tell about the fuzz targets")?;
     let files = files(&root)?;
-    let mut findings = check(&root, &metadata, &files)?;
+    let mut findings = check(&root, &metadata, &fuzz, &files)?;
     findings.sort();
     for finding in &findings {
         eprintln!("{finding}");
@@ -60,12 +67,19 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-fn check(root: &Path, metadata: &Metadata, files: &[PathBuf]) -> Result<Vec<Finding>> {
+fn check(
+    root: &Path,
+    metadata: &Metadata,
+    fuzz: &Metadata,
+    files: &[PathBuf],
+) -> Result<Vec<Finding>> {
     let mut findings = crates::levels(metadata);
     findings.extend(crates::manifests(root, metadata)?);
     findings.extend(licences::check(root, metadata)?);
+    findings.extend(locks::check(root)?);
     let mut reached = tree::Reached::default();
-    for target in metadata.workspace_packages().into_iter().flat_map(|package| &package.targets) {
+    let packages = metadata.workspace_packages().into_iter().chain(fuzz.workspace_packages());
+    for target in packages.flat_map(|package| &package.targets) {
         reached.target(target.src_path.as_std_path())?;
     }
     for path in files {

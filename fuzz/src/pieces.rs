@@ -1,0 +1,60 @@
+//! Bytes in pieces.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use outlast_http1::Transport;
+
+/// A peer that sends its bytes in pieces of a certain size, then closes or is silent, and keeps what it is sent.
+#[derive(Debug)]
+pub struct Pieces<'a> {
+    unread: &'a [u8],
+    piece: usize,
+    end: End,
+    /// What it was sent.
+    pub written: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Closed,
+    Silent,
+}
+
+impl<'a> Pieces<'a> {
+    /// Closes after its last byte.
+    #[must_use]
+    pub fn closing(bytes: &'a [u8], piece: usize) -> Self {
+        Self { unread: bytes, piece: piece.max(1), end: End::Closed, written: Vec::new() }
+    }
+
+    /// Sends nothing and stays.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { unread: &[], piece: 1, end: End::Silent, written: Vec::new() }
+    }
+}
+
+impl Transport for Pieces<'_> {
+    fn poll_read(&mut self, _cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.unread.is_empty() && self.end == End::Silent {
+            return Poll::Pending;
+        }
+        let count = self.piece.min(self.unread.len()).min(buf.len());
+        let (piece, rest) = self.unread.split_at(count);
+        buf[..count].copy_from_slice(piece);
+        self.unread = rest;
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_write(&mut self, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.written.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_finish(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn abort_on_drop(&mut self) {}
+}
