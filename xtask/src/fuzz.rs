@@ -20,8 +20,10 @@ const BRIEF_BYTES_MAX: usize = 4 * 1024;
 const SOAK_BYTES_MAX: usize = 40 * 1024;
 /// An input that takes longer is a finding.
 const INPUT_SECONDS_MAX: usize = 10;
-/// As many lines of a target's words as tell what happened.
-const LAST_LINES: usize = 30;
+/// As many lines of a target's last words as name the input that it failed on.
+const LAST_LINES: usize = 14;
+/// As many lines of a panic as tell what it was about.
+const PANIC_LINES: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -78,7 +80,7 @@ impl Running {
         run.args(["--", &format!("-max_total_time={}", time.as_secs())]);
         run.arg(format!("-dict={}", root().join("fuzz/dictionary").display()));
         run.args([&format!("-max_len={bytes_max}"), &format!("-timeout={INPUT_SECONDS_MAX}")]);
-        run.stdout(file.try_clone()?).stderr(file);
+        run.env("RUST_BACKTRACE", "0").stdout(file.try_clone()?).stderr(file);
         let process = run.spawn().context("cannot start cargo fuzz")?;
         Ok(Self { target, process, log })
     }
@@ -89,9 +91,10 @@ impl Running {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
         eprintln!("    {}, as in {}:", self.target, self.log.display());
-        lines[lines.len().saturating_sub(lines_max)..]
-            .iter()
-            .for_each(|line| eprintln!("        {line}"));
+        let panic = lines.iter().position(|line| line.contains(" panicked at "));
+        let panic = panic.map_or(&[][..], |at| &lines[at..lines.len().min(at + PANIC_LINES)]);
+        let last = &lines[lines.len().saturating_sub(lines_max)..];
+        panic.iter().chain(last).for_each(|line| eprintln!("        {line}"));
         Ok(())
     }
 }
