@@ -53,7 +53,7 @@ pub fn answer(
     let parsed = Request::parse(head.as_bytes(), is_forwarding_claim);
     let (mut request, _length) = parsed.expect("it is valid").expect("it is whole");
     let rules = ResponseRules { client_version, ..rules(&request) };
-    let (mut client, mut machine) = (Pieces::silent(), Pieces::closing(response, piece));
+    let (mut client, mut machine) = (Pieces::silent(), Pieces::answering(response, piece));
     let finished = exchange(&mut request, rules, &mut client, &mut Inbox::default(), &mut machine)?;
     let (status, keep_alive) = (finished.status, finished.client_keep_alive);
     Ok(Answered { bytes: client.written, status, keep_alive })
@@ -72,7 +72,7 @@ pub fn converse(requests: &[u8], piece: usize) -> Vec<Heard> {
         // As in the gateway: whatever is not a request ends the connection.
         let ReadHead::Request(mut request) = read else { return heard };
         let (target, host) = (request.target.clone(), request.host.clone());
-        let (rules, mut machine) = (rules(&request), Pieces::closing(ANSWER, ANSWER.len()));
+        let (rules, mut machine) = (rules(&request), Pieces::answering(ANSWER, ANSWER.len()));
         let finished = exchange(&mut request, rules, &mut client, &mut inbox, &mut machine);
         let Ok(finished) = finished else { return heard };
         heard.push(Heard { target, host, bytes: machine.written });
@@ -89,6 +89,7 @@ fn rules(request: &Request) -> ResponseRules {
         keep_alive: request.keep_alive,
         lines: Box::default(),
         replay: ReplayRule::Ignore,
+        upgrade: request.upgrade.clone(),
     }
 }
 

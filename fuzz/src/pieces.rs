@@ -11,6 +11,8 @@ pub struct Pieces<'a> {
     unread: &'a [u8],
     piece: usize,
     end: End,
+    /// Whether it says nothing before it is asked.
+    waits: bool,
     /// What it was sent.
     pub written: Vec<u8>,
 }
@@ -25,19 +27,27 @@ impl<'a> Pieces<'a> {
     /// Closes after its last byte.
     #[must_use]
     pub fn closing(bytes: &'a [u8], piece: usize) -> Self {
-        Self { unread: bytes, piece: piece.max(1), end: End::Closed, written: Vec::new() }
+        let (piece, waits) = (piece.max(1), false);
+        Self { unread: bytes, piece, end: End::Closed, waits, written: Vec::new() }
+    }
+
+    /// Closes after its last byte, and says nothing before it is asked, as a machine should.
+    #[must_use]
+    pub fn answering(bytes: &'a [u8], piece: usize) -> Self {
+        Self { waits: true, ..Self::closing(bytes, piece) }
     }
 
     /// Sends nothing and stays.
     #[must_use]
     pub fn silent() -> Self {
-        Self { unread: &[], piece: 1, end: End::Silent, written: Vec::new() }
+        Self { unread: &[], piece: 1, end: End::Silent, waits: false, written: Vec::new() }
     }
 }
 
 impl Transport for Pieces<'_> {
     fn poll_read(&mut self, _cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.unread.is_empty() && self.end == End::Silent {
+        let is_silent = self.unread.is_empty() && self.end == End::Silent;
+        if is_silent || (self.waits && self.written.is_empty()) {
             return Poll::Pending;
         }
         let count = self.piece.min(self.unread.len()).min(buf.len());
@@ -57,4 +67,10 @@ impl Transport for Pieces<'_> {
     }
 
     fn abort_on_drop(&mut self) {}
+
+    fn close_on_drop(&mut self) {}
+
+    fn socket(&self) -> Option<&tokio::net::TcpStream> {
+        None
+    }
 }
