@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Needed] = &[
     Needed { program: "strace", package: "strace" },
     Needed { program: "setsid", package: "util-linux" },
     Needed { program: "prlimit", package: "util-linux" },
+    Needed { program: "faketime", package: "faketime" },
     Needed { program: "ps", package: "procps" },
     Needed { program: "node", package: "nodejs" },
 ];
