@@ -1,8 +1,10 @@
 //! The real program, started as a user would, and clients that remember what they saw.
 
+mod app;
 mod chat;
 mod process;
 
+pub(crate) use app::App;
 pub(crate) use chat::{Chat, get, request};
 pub(crate) use process::{Outlast, free_port, signal};
 

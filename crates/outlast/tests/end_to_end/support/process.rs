@@ -246,6 +246,18 @@ impl Outlast {
         Duration::from_nanos(used.sum())
     }
 
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
+    /// Its memory in KiB: what it has alone, and its part of what it shares.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid())).unwrap();
+        let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
+        pss.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     pub(crate) fn signal(&self, number: Signal) {
         signal(self.pid(), number);
     }
