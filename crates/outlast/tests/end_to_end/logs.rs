@@ -66,7 +66,7 @@ async fn a_disk_that_has_room_again_gets_the_number_of_lines_it_has_missed() {
     let pid = Pid::from_raw(i32::try_from(outlast.pid()).unwrap());
     let before = getrlimit(Resource::Fsize);
     let room = std::fs::metadata(&path).unwrap().len() + 1000;
-    prlimit(pid, Resource::Fsize, Rlimit { current: Some(room), ..before.clone() }).unwrap();
+    prlimit(pid, Resource::Fsize, Rlimit { current: Some(room), ..before }).unwrap();
     loses(&outlast).await;
     assert_eq!(std::fs::metadata(&path).unwrap().len(), room, "filled to the last byte");
 
