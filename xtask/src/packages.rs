@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Needed] = &[
     Needed { program: "setsid", package: "util-linux" },
     Needed { program: "prlimit", package: "util-linux" },
     Needed { program: "faketime", package: "faketime" },
+    Needed { program: "slowhttptest", package: "slowhttptest" },
     Needed { program: "ps", package: "procps" },
     Needed { program: "node", package: "nodejs" },
 ];

@@ -1,6 +1,7 @@
 //! The whole program: real processes, real sockets, and what a user sees.
 #![expect(clippy::unwrap_used, reason = "the helpers of tests may panic as tests do")]
 
+mod attackers;
 mod churn;
 mod clocks;
 mod command;

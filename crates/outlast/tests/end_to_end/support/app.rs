@@ -14,7 +14,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Answers each request with `answer`. A connection that the gateway closes is reset, so that thousands leave no traces
+    /// Answers each GET with `answer`, and nothing else. A connection that the gateway closes is reset, so that thousands leave no traces
     /// in the kernel.
     pub(crate) fn start(answer: impl Into<Vec<u8>>) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -40,7 +40,7 @@ async fn answer_each(mut stream: TcpStream, answer: Arc<[u8]>) {
     let mut request = Vec::new();
     stream.set_zero_linger().unwrap();
     while stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
-        if request.ends_with(b"\r\n\r\n") {
+        if request.starts_with(b"GET ") && request.ends_with(b"\r\n\r\n") {
             request.clear();
             if stream.write_all(&answer).await.is_err() {
                 return;

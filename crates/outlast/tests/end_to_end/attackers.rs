@@ -1,0 +1,201 @@
+//! A thousand attackers of each slow kind, and clients that must not notice them.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::{App, Outlast};
+use outlast_runtime::{Tasks, clock};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+
+const ATTACKERS: usize = 1000;
+/// Two descriptors for each attacker, ours and the gateway's, and some.
+const DESCRIPTORS_MIN: u64 = 4_000;
+/// How well-behaved clients come: at planned times, whether earlier ones have been served or not.
+const REQUESTS: usize = 100;
+const REQUEST_GAP: Duration = Duration::from_millis(20);
+/// No well-behaved client waits so long, on however busy a machine the test runs.
+const SERVED_WITHIN: Duration = Duration::from_secs(2);
+/// An attacker sends or takes a byte as often.
+const ATTACK_GAP: Duration = Duration::from_secs(1);
+/// More than goes on its way to a reader who has little room.
+const LARGE_BYTES: usize = 4 * 1024 * 1024;
+const READER_ROOM_BYTES: u32 = 4 * 1024;
+
+/// What an attacker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Attack {
+    /// A head, one byte a second.
+    Head,
+    /// Reads a large answer, one byte a second.
+    Read,
+    /// Connects, and nothing more.
+    Idle,
+}
+
+impl Attack {
+    /// What it sends at once.
+    fn opening(self) -> &'static str {
+        match self {
+            Self::Head => "GET /attack HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+            Self::Read => "GET /attack HTTP/1.1\r\nHost: a\r\n\r\n",
+            Self::Idle => "",
+        }
+    }
+}
+
+/// Attacks until the gateway ends it, or the owner of the task does.
+async fn attack(gateway: SocketAddr, attack: Attack, begun: mpsc::Sender<()>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    if attack == Attack::Read {
+        socket.set_recv_buffer_size(READER_ROOM_BYTES).unwrap();
+    }
+    let mut stream = socket.connect(gateway).await.unwrap();
+    stream.write_all(attack.opening().as_bytes()).await.unwrap();
+    if attack == Attack::Read {
+        stream.read_u8().await.unwrap();
+    }
+    begun.send(()).await.unwrap();
+    loop {
+        clock::sleep(ATTACK_GAP).await;
+        let went_on = match attack {
+            Attack::Head => stream.write_u8(b'a').await.is_ok(),
+            Attack::Read => stream.read_u8().await.is_ok(),
+            Attack::Idle => true,
+        };
+        if !went_on {
+            return;
+        }
+    }
+}
+
+/// A well-behaved client with one request: whether it was served, and in time.
+async fn is_served(gateway: SocketAddr) -> bool {
+    let exchange = async {
+        let mut stream = TcpStream::connect(gateway).await?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = [0; 17];
+        stream.read_exact(&mut answer).await?;
+        std::io::Result::Ok(answer.starts_with(b"HTTP/1.1 200 OK\r\n"))
+    };
+    clock::timeout(SERVED_WITHIN, exchange).await.is_ok_and(|served| served.unwrap_or(false))
+}
+
+/// How many of the well-behaved clients are served.
+async fn served(gateway: SocketAddr) -> usize {
+    let tasks = Tasks::default();
+    let (tx, mut rx) = mpsc::channel(REQUESTS);
+    let start = clock::now();
+    for number in 0..REQUESTS {
+        let tx = tx.clone();
+        tasks.spawn(async move {
+            clock::sleep_until(start + REQUEST_GAP * u32::try_from(number).unwrap()).await;
+            tx.send(is_served(gateway).await).await.unwrap();
+        });
+    }
+    drop(tx);
+    let mut served = 0;
+    while let Some(was_served) = rx.recv().await {
+        served += usize::from(was_served);
+    }
+    served
+}
+
+/// The same number of clients is served before an attack and in the middle of it, while the attackers take `places`.
+async fn changes_nothing(outlast: &Outlast, kind: Attack, places: usize) {
+    assert_eq!(served(outlast.gateway).await, REQUESTS, "before");
+    let attackers = Tasks::default();
+    let (tx, mut begun) = mpsc::channel(ATTACKERS);
+    for _ in 0..ATTACKERS {
+        attackers.spawn(attack(outlast.gateway, kind, tx.clone()));
+    }
+    for _ in 0..ATTACKERS {
+        begun.recv().await.unwrap();
+    }
+    let metrics = outlast.metrics().await;
+    assert!(metrics["outlast_client_connections"] >= ATTACKERS as f64, "{metrics:?}");
+    assert_eq!(outlast.service().await["in_flight"], places, "{kind:?}");
+    assert_eq!(served(outlast.gateway).await, REQUESTS, "under attack: {kind:?}");
+    attackers.cancel();
+    attackers.join().await;
+    outlast.service_where("they leave nothing", |service| service["in_flight"] == 0).await;
+    assert_eq!(outlast.metrics().await["outlast_ledger_mismatch_total{service=\"http\"}"], 0.0);
+}
+
+/// A gateway before an app that answers all alike.
+async fn before(app: &App, flags: &[&str]) -> Outlast {
+    let limit = getrlimit(Resource::Nofile);
+    let may_have = limit.maximum.unwrap_or(u64::MAX);
+    assert!(may_have >= DESCRIPTORS_MIN, "{DESCRIPTORS_MIN} open files are needed (ulimit -Hn)");
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let to = app.address.to_string();
+    let log = ["--no-auth", "--log", "outlast::access=off,info", "--to", &to];
+    Outlast::up(&[], &[&log, flags].concat()).await
+}
+
+fn short() -> App {
+    App::start("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+}
+
+/// A tenth as many places as attackers: whoever takes one without need would be seen.
+const FEW_PLACES: [&str; 4] = ["--hard-limit", "100", "--soft-limit", "0"];
+
+#[tokio::test]
+async fn slow_heads_change_nothing() {
+    let app = short();
+    changes_nothing(&before(&app, &FEW_PLACES).await, Attack::Head, 0).await;
+}
+
+#[tokio::test]
+async fn idle_connections_change_nothing() {
+    let app = short();
+    changes_nothing(&before(&app, &FEW_PLACES).await, Attack::Idle, 0).await;
+}
+
+#[tokio::test]
+async fn slow_readers_of_large_answers_change_nothing() {
+    let mut large =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE_BYTES}\r\n\r\n").into_bytes();
+    large.resize(large.len() + LARGE_BYTES, b'x');
+    let app = App::start(large);
+    // An answer takes its place until its last byte is sent, and so slow readers take theirs for good.
+    let outlast = before(&app, &["--hard-limit", "0"]).await;
+    changes_nothing(&outlast, Attack::Read, ATTACKERS).await;
+}
+
+/// Debian's own attacker, which is not of our making: slow heads, slow bodies, slow readers.
+async fn slowhttptest(outlast: &Outlast, kind: &[&str]) {
+    let url = format!("http://{}/", outlast.gateway);
+    let mut command = tokio::process::Command::new("slowhttptest");
+    let size = ["-c", "500", "-r", "500", "-l", "4", "-i", "1", "-p", "2", "-u", &url];
+    command.args(kind).args(size).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let attacker = command.spawn().expect("Debian's package slowhttptest is installed");
+    let wait = async {
+        while outlast.metrics().await["outlast_client_connections"] < 500.0 {
+            // Metrics have no event to wait for from outside.
+            clock::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    clock::timeout(Duration::from_secs(10), wait).await.expect("the attack begins");
+    assert_eq!(served(outlast.gateway).await, REQUESTS, "under attack: {kind:?}");
+    let ended = clock::timeout(Duration::from_secs(20), attacker.wait_with_output()).await;
+    let output = ended.expect("it ends after its 4 seconds").unwrap();
+    // It has looked once a second by itself whether the service is there; the colours stand between the words.
+    let told = String::from_utf8_lossy(&output.stdout);
+    let looks: Vec<_> = told.split("service available:").skip(1).collect();
+    let found_it = |look: &&str| look.lines().next().is_some_and(|look| look.contains("YES"));
+    assert!(!looks.is_empty() && looks.iter().all(found_it), "{told}");
+}
+
+#[tokio::test]
+async fn slowhttptest_changes_nothing() {
+    let app = short();
+    let outlast = before(&app, &["--hard-limit", "0"]).await;
+    assert_eq!(served(outlast.gateway).await, REQUESTS, "before");
+    for kind in [&["-H"][..], &["-B", "-s", "8192"], &["-X", "-w", "1", "-y", "1", "-z", "1"]] {
+        slowhttptest(&outlast, kind).await;
+    }
+}
