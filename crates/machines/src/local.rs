@@ -17,11 +17,14 @@ use crate::output::{Voice, forward};
 use crate::ports::{Assigned, Ports};
 use crate::reach::reachable;
 use crate::record::Record;
-use crate::supervisor::{Wish, unwanted};
-use crate::{Change, ExitReport, LocalSpec, LogLine, Next};
+use crate::supervisor::{Wish, beyond, unwanted};
+use crate::{Change, ExitReport, LocalSpec, LogLine, Next, StopPolicy, StopSignal};
 
 /// A machine that was ready for so long has proven itself: its next failure counts as the first.
 const PROVEN_AFTER: Duration = Duration::from_secs(10);
+
+/// For who does not want to wait.
+const AT_ONCE: StopPolicy = StopPolicy { signal: StopSignal::Kill, timeout: Duration::ZERO };
 
 /// A machine from its first start to its stop.
 pub(crate) struct Life {
@@ -95,46 +98,47 @@ impl Life {
     /// Goes along with a process from its start until nothing of it is left.
     async fn watch(&mut self, mut process: Process, wished: &mut watch::Receiver<Wish>) -> Then {
         let mut then = None;
-        let mut stopping = Stopping::No;
+        let mut obeyed = Wish::Live;
         loop {
             let mut voice = self.voice.clone();
             tokio::select! {
                 notice = process.guarded.next() => match notice {
-                    Notice::Started { pid } => self.started(&mut process, pid, stopping).await,
+                    Notice::Started { pid } => self.started(&mut process, pid, obeyed).await,
                     Notice::Failed(error) => then = Some(self.start_failed(error.to_string()).await),
-                    Notice::Ended(exit) => then = Some(self.ended(&process, exit, stopping).await),
-                    Notice::Gone => return if stopping == Stopping::Yes { Then::Stop } else {
+                    Notice::Ended(exit) => then = Some(self.ended(&process, exit, obeyed).await),
+                    Notice::Gone => return if obeyed == Wish::Live {
                         then.expect("a process ends or fails before it is gone")
-                    },
+                    } else { Then::Stop },
                 },
                 addrs = reachable(&self.spec, &process.assigned, &mut voice),
                     if process.pid.is_some() && process.ready.is_none() && then.is_none() =>
                 {
                     self.ready(&mut process, addrs);
                 }
-                () = unwanted(wished), if stopping == Stopping::No => {
-                    stopping = Stopping::Yes;
-                    self.stop(&mut process).await;
+                wish = beyond(wished, obeyed) => {
+                    obeyed = wish;
+                    let policy = if wish == Wish::Kill { AT_ONCE } else { self.spec.stop };
+                    self.stop(&mut process, policy).await;
                 }
             }
         }
     }
 
-    async fn started(&mut self, process: &mut Process, pid: u32, stopping: Stopping) {
+    async fn started(&mut self, process: &mut Process, pid: u32, obeyed: Wish) {
         process.pid = Some(pid);
         self.record.runs_as(pid);
         let took = process.start.elapsed();
         let command = self.spec.command.join(" ");
         let text = format!("Machine started in {took:?}: `{command}`, pid {pid}");
         self.voice.say(Provider::Runner, Level::Info, text).await;
-        if stopping == Stopping::Yes {
-            self.tell_signal(pid).await;
+        if obeyed != Wish::Live {
+            self.tell_signal(pid, self.spec.stop).await;
         }
     }
 
     /// A machine may write, and be asked to stop, before its guard has told its pid; then this is told afterwards.
-    async fn tell_signal(&mut self, pid: u32) {
-        let signal = self.spec.stop.signal;
+    async fn tell_signal(&mut self, pid: u32, policy: StopPolicy) {
+        let signal = policy.signal;
         let text = format!("Sending signal {signal} to main child process w/ PID {pid}");
         self.voice.say(Provider::Runner, Level::Info, text).await;
     }
@@ -144,12 +148,12 @@ impl Life {
         self.record.tell(Change::Ready { addrs });
     }
 
-    async fn stop(&mut self, process: &mut Process) {
+    async fn stop(&mut self, process: &mut Process, policy: StopPolicy) {
         self.record.stopping();
         if let Some(pid) = process.pid {
-            self.tell_signal(pid).await;
+            self.tell_signal(pid, policy).await;
         }
-        process.guarded.stop(self.spec.stop).await;
+        process.guarded.stop(policy).await;
     }
 
     async fn start_failed(&mut self, why: String) -> Then {
@@ -161,14 +165,14 @@ impl Life {
         Then::Again(delay)
     }
 
-    async fn ended(&mut self, process: &Process, exit: Exit, stopping: Stopping) -> Then {
+    async fn ended(&mut self, process: &Process, exit: Exit, obeyed: Wish) -> Then {
         let lived = process.start.elapsed();
         if process.ready.is_some_and(|ready| ready.elapsed() >= PROVEN_AFTER) {
             self.attempts.reset();
         }
-        let next = match stopping {
-            Stopping::Yes => Next::Stop,
-            Stopping::No => Next::Restart { after: self.attempts.failed(random::number()) },
+        let next = match obeyed {
+            Wish::Stop | Wish::Kill => Next::Stop,
+            Wish::Live => Next::Restart { after: self.attempts.failed(random::number()) },
         };
         self.record.tell(Change::Exited(ExitReport { exit, lived, next }));
         let how = match exit {
@@ -186,12 +190,6 @@ impl Life {
         self.voice.say(Provider::Runner, level, text).await;
         then
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stopping {
-    No,
-    Yes,
 }
 
 /// One start of a machine.

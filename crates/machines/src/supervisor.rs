@@ -14,11 +14,13 @@ use crate::{Change, FixedSpec, LogLine, MachineEvent, MachineSpec};
 /// How many events wait in the channel before they wait, and grow old, with their machines.
 const EVENTS_WAITING_MAX: usize = 64;
 
-/// What the supervisor wants of its machines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the supervisor wants of its machines, the gravest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wish {
     Live,
     Stop,
+    /// What was to stop is to end at once.
+    Kill,
 }
 
 /// Owns all machines. Dropping it asks them to stop, [`Supervisor::stop`] also waits until they have.
@@ -77,10 +79,16 @@ impl Supervisor {
     /// # Cancel safety
     /// Dropping the future stops only the waiting: the machines have been asked.
     pub async fn stop(&self) {
-        self.wish.send_replace(Wish::Stop);
+        // A killed machine is not to be asked.
+        self.wish.send_modify(|wish| *wish = Wish::Stop.max(*wish));
         let mut alive = self.alive.clone();
         // An error means that the last machine has counted itself out and gone.
         let _all_ended = alive.wait_for(|count| *count == 0).await;
+    }
+
+    /// Kills the trees of all machines, also of those that are being stopped. [`Supervisor::stop`] waits for their end.
+    pub fn kill(&self) {
+        self.wish.send_replace(Wish::Kill);
     }
 
     /// Every machine at this moment, in the order in which they were given.
@@ -90,10 +98,20 @@ impl Supervisor {
     }
 }
 
+/// Waits until more is wished than was obeyed.
+pub(crate) async fn beyond(wished: &mut watch::Receiver<Wish>, obeyed: Wish) -> Wish {
+    let wish = wished.wait_for(|wish| *wish > obeyed).await.map(|wish| *wish);
+    match wish {
+        Ok(wish) => wish,
+        // The supervisor was dropped, which asks machines to stop and no more.
+        Err(_) if obeyed == Wish::Live => Wish::Stop,
+        Err(_) => std::future::pending().await,
+    }
+}
+
 /// Waits until machines are no longer wanted.
 pub(crate) async fn unwanted(wished: &mut watch::Receiver<Wish>) {
-    // An error means that the supervisor was dropped.
-    let _asked_or_dropped = wished.wait_for(|wish| *wish == Wish::Stop).await;
+    beyond(wished, Wish::Live).await;
 }
 
 /// The life of a machine that somebody else runs.

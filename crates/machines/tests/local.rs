@@ -281,6 +281,24 @@ async fn a_machine_that_is_stopped_before_its_pid_is_known_is_told_in_the_log_al
 }
 
 #[tokio::test]
+async fn who_does_not_want_to_wait_for_a_stop_kills() {
+    let script = "trap '' INT; echo deaf; while :; do sleep 1; done";
+    let stop = StopPolicy { signal: StopSignal::Int, timeout: Duration::from_secs(3600) };
+    let mut rig = start(vec![LocalSpec { stop, ..shell(script) }]);
+    rig.said("deaf").await;
+    {
+        let mut stopped = std::pin::pin!(rig.supervisor.stop());
+        let first = std::future::poll_fn(|cx| std::task::Poll::Ready(stopped.as_mut().poll(cx)));
+        assert!(first.await.is_pending());
+    }
+    rig.line("Sending signal SIGINT").await;
+    rig.supervisor.kill();
+    rig.line("Sending signal SIGKILL").await;
+    rig.line("killed by signal 9").await;
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn machines_stop_whatever_they_are_doing() {
     let seldom = Backoff::try_new(Duration::from_secs(100), Duration::from_secs(100), 0.0).unwrap();
     let never_ready = spec(&["sleep", "1000"]);
