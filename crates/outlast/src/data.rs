@@ -36,14 +36,21 @@ pub(crate) struct Door {
     pub(crate) access: Option<Access>,
 }
 
+/// Our names beside those of loopback: those we were told, and the addresses we listen on, by which we may be asked for.
+pub(crate) fn names(args: &AccessArgs, listening: &[SocketAddr]) -> Vec<String> {
+    let mut names = args.allow_host.clone();
+    for address in listening.iter().map(SocketAddr::ip) {
+        let name = address.to_string();
+        if !address.is_unspecified() && !address.is_loopback() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// Decides who may come in.
 pub(crate) fn door(args: &AccessArgs, listening: &[SocketAddr]) -> Result<Door, Failure> {
-    let mut names = args.allow_host.clone();
-    // Whoever listens on an address may be asked for by it.
-    let addresses =
-        listening.iter().map(SocketAddr::ip).filter(|address| !address.is_unspecified());
-    names.extend(addresses.map(|address| address.to_string()));
-    let hosts = Hosts::new(&names);
+    let hosts = Hosts::new(&names(args, listening));
     if args.no_auth {
         if let Some(open) = listening.iter().find(|address| !address.ip().is_loopback()) {
             let error = anyhow!("--no-auth would let everybody in at {open}");

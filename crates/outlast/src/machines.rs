@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
-use outlast_config::{Agent, format_duration};
+use outlast_config::format_duration;
 use outlast_config::{Command, Group, KillSignal, Machines, Plan, Service, ServiceKind};
 use outlast_machines::{
     GuardProgram, LocalSpec, MachineId, MachineSpec, Readiness, StopPolicy, StopSignal,
@@ -13,7 +13,7 @@ use outlast_machines::{
 
 use crate::cli::{AccessArgs, LogArgs};
 use crate::failure::Failure;
-use crate::logging;
+use crate::{data, logging};
 
 /// What every machine is told about us.
 pub(crate) struct Surroundings<'a> {
@@ -70,7 +70,7 @@ fn local(
             if let Some(port) = own_port {
                 env.insert("PORT".to_owned(), port.to_string());
             }
-            env.extend(desktop_env(&plan.agent, around));
+            env.extend(desktop_env(plan, around));
             vec![own_program()?, "serve".to_owned()]
         }
     };
@@ -90,7 +90,8 @@ fn local(
 }
 
 /// What the desktop of a machine needs to agree with us.
-fn desktop_env(agent: &Agent, around: &Surroundings<'_>) -> BTreeMap<String, String> {
+fn desktop_env(plan: &Plan, around: &Surroundings<'_>) -> BTreeMap<String, String> {
+    let agent = &plan.agent;
     let mut env = BTreeMap::from([
         ("OUTLAST_DATA".to_owned(), around.data.display().to_string()),
         ("OUTLAST_NO_AUTH".to_owned(), around.access.no_auth.to_string()),
@@ -101,8 +102,11 @@ fn desktop_env(agent: &Agent, around: &Surroundings<'_>) -> BTreeMap<String, Str
     // Its output is a pipe, and yet a person may read it.
     let format = if logging::is_human(around.log) { "human" } else { "json" };
     env.insert("OUTLAST_LOG_FORMAT".to_owned(), format.to_owned());
-    if !around.access.allow_host.is_empty() {
-        env.insert("OUTLAST_ALLOW_HOST".to_owned(), around.access.allow_host.join(","));
+    // The machine is asked by the names of the gateway before it, which it cannot know.
+    let listening: Vec<_> = plan.services.iter().map(|service| service.listen).collect();
+    let names = data::names(around.access, &listening);
+    if !names.is_empty() {
+        env.insert("OUTLAST_ALLOW_HOST".to_owned(), names.join(","));
     }
     env
 }
@@ -127,5 +131,44 @@ fn stop_signal(signal: KillSignal) -> StopSignal {
         KillSignal::Usr2 => StopSignal::Usr2,
         KillSignal::Term => StopSignal::Term,
         KillSignal::Stop => StopSignal::Stop,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use outlast_config::Flags;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn desktop_of(flags: &[&str]) -> BTreeMap<String, String> {
+        let line = ["outlast", "up"].iter().chain(flags);
+        let Command::Up(args) = Cli::parse_from(line).command else { panic!("it is `up`") };
+        let sources = outlast_config::Sources {
+            fly: None,
+            outlast: None,
+            env: &BTreeMap::new(),
+            flags: Flags::from(&args.plan),
+        };
+        let plan = outlast_config::check(&sources).expect("flags that hold").plan;
+        let around =
+            Surroundings { data: Path::new("/data"), access: &args.access, log: &args.log };
+        desktop_env(&plan, &around)
+    }
+
+    /// The link that was printed for such an address was answered by 403: the door was one that did not know it.
+    #[test]
+    fn the_desktop_knows_the_addresses_of_the_gateway_before_it() {
+        for (flags, names) in [
+            (&["--listen", "127.0.0.2:80"][..], None),
+            (&["--listen", "0.0.0.0:80"], None),
+            (&["--listen", "192.0.2.7:80"], Some("192.0.2.7")),
+            (&["--listen", "[2001:db8::7]:80", "--allow-host", "a"], Some("a,2001:db8::7")),
+            (&["--allow-host", "a,b"], Some("a,b")),
+        ] {
+            let env = desktop_of(flags);
+            assert_eq!(env.get("OUTLAST_ALLOW_HOST").map(String::as_str), names, "{flags:?}");
+        }
     }
 }
