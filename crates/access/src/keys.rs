@@ -131,6 +131,12 @@ impl Access {
         Ok(Self(Arc::new(Keys { folder, secret, token, cookie_name })))
     }
 
+    /// Whether [`Access::open`] would find keys in this data folder, and not make them.
+    #[must_use]
+    pub fn is_kept_in(data: &Path) -> bool {
+        data.join("access").join("secret").exists()
+    }
+
     /// Where the bearer token is kept.
     #[must_use]
     pub fn token_path(&self) -> PathBuf {

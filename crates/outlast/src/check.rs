@@ -17,7 +17,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         Ok(checked) => {
             diagnostics::print(&checked.notes, &read);
             if args.print {
-                print(&checked.values).map_err(Failure::failed)?;
+                read_or_not(print(&checked.values)).map_err(Failure::failed)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -25,6 +25,14 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
             diagnostics::print(&errors, &read);
             Ok(ExitCode::from(EXIT_CONFIG))
         }
+    }
+}
+
+/// A reader that has seen enough is no failure.
+pub(crate) fn read_or_not(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

@@ -169,8 +169,19 @@ pub(crate) struct LinkArgs {
     #[arg(long, env = "OUTLAST_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Where the desktop is reached
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(long, value_name = "URL", default_value = DEFAULT_URL, value_parser = http_url)]
     pub(crate) url: String,
+}
+
+/// Where the desktop is reached unless it is told to listen elsewhere.
+pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+
+fn http_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("it begins with http:// or https://, such as http://127.0.0.1:8080".to_owned()),
+    }
 }
 
 /// A name is resolved once, here. Of several addresses an IPv4 one is taken: that is where most programs listen.
@@ -216,6 +227,16 @@ mod tests {
         }
         for text in ["localhost", "127.0.0.1:70000", ":3000", ""] {
             assert!(host_and_port(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_for_a_place_on_the_web() {
+        for text in ["http://127.0.0.1:8080", "https://a.example/"] {
+            assert_eq!(http_url(text).as_deref(), Ok(text));
+        }
+        for text in ["", "127.0.0.1:8080", "http://", "ftp://a"] {
+            assert!(http_url(text).unwrap_err().contains("http://127.0.0.1:8080"), "{text}");
         }
     }
 

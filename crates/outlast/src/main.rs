@@ -8,6 +8,7 @@ mod cli;
 mod data;
 mod diagnostics;
 mod failure;
+mod greeting;
 #[cfg(test)]
 mod interface;
 mod link;
@@ -20,7 +21,7 @@ mod signals;
 mod sources;
 mod up;
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -46,9 +47,9 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            let text = failure.render(std::io::stderr().is_terminal());
-            // If nobody reads standard error, the exit code has to be enough.
-            let _told = writeln!(std::io::stderr(), "{text}");
+            let text = failure.render(io::stderr().is_terminal());
+            // The exit code tells it too.
+            let _read_or_not = writeln!(io::stderr(), "{text}");
             failure.code()
         }
     }

@@ -1,6 +1,5 @@
 //! `outlast serve`: the desktop, until it is asked to end.
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,7 +17,7 @@ use crate::data;
 use crate::failure::{EXIT_CONFIG, Failure};
 use crate::signals::Signals;
 use crate::sources::Read;
-use crate::{diagnostics, link, logging};
+use crate::{diagnostics, greeting, link, logging};
 
 /// A run that is silent for so long says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -73,8 +72,7 @@ async fn serve(args: &ServeArgs, plan: &Plan) -> Result<ExitCode, Failure> {
     // Behind a gateway it is the gateway that is opened.
     if let Some(access) = door.access.as_ref().filter(|_| machine.is_none()) {
         let link = link::login(access, &format!("http://{address}"));
-        // Nothing depends on it, and `outlast link` prints another.
-        let _told = writeln!(io::stdout(), "Open {link}");
+        greeting::say(format_args!("Open {link}"));
     }
     let desktop = Desktop {
         runs: runs.clone(),

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -24,10 +25,11 @@ use tokio::sync::mpsc;
 use crate::cli::UpArgs;
 use crate::data::{self, Door};
 use crate::failure::{EXIT_CONFIG, EXIT_FAILED, Failure};
+use crate::greeting::{Greeting, Kind};
 use crate::machines::{self, Surroundings};
 use crate::signals::Signals;
 use crate::sources::Read;
-use crate::{diagnostics, link, logging};
+use crate::{diagnostics, logging};
 
 /// Descriptors that are not connections: listeners, logs, machines.
 const DESCRIPTORS_OWN: u64 = 256;
@@ -72,7 +74,9 @@ struct Up {
     phases: Phases,
     tasks: Tasks,
     door: Door,
+    data: PathBuf,
     plan: Plan,
+    observe: Arc<Observe>,
     admin: SocketAddr,
     lines: mpsc::Sender<LogLine>,
     line_thread: LineThread,
@@ -110,7 +114,7 @@ impl Up {
         let (lines, line_thread) = machine_log().map_err(Failure::failed)?;
         count_lost_lines(&observe, "stderr", lost);
         count_lost_lines(&observe, "stdout", line_thread.lost());
-        serve_admin(admin, observe, &phases, door.gate.clone(), &tasks);
+        serve_admin(admin, Arc::clone(&observe), &phases, door.gate.clone(), &tasks);
         let (supervisor, events) = Supervisor::start(specs, &lines, &tasks);
         let admin = admin_address;
         Ok(Self {
@@ -122,7 +126,9 @@ impl Up {
             phases,
             tasks,
             door,
+            data,
             plan,
+            observe,
             admin,
             lines,
             line_thread,
@@ -135,7 +141,7 @@ impl Up {
             listen = ?self.gateway.addresses(),
             admin = %self.admin,
             connections_max = self.gateway.connections_max(),
-            machines = self.groups.len(),
+            machines = self.supervisor.snapshot().len(),
             "the gateway listens"
         );
         let signal = loop {
@@ -176,64 +182,41 @@ impl Up {
 
     /// Says where everything is, once something is there.
     fn greet(&self) {
-        // Nothing depends on it: a log that is full must not end what it tells of.
-        if let Err(error) = io::stdout().write_all(self.greeting().as_bytes()) {
-            let hint = "`outlast link` prints a link";
-            tracing::warn!(%error, hint, "cannot print where everything is");
-        }
-    }
-
-    fn greeting(&self) -> String {
-        let bold = if io::stdout().is_terminal() { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-        let url = format!("http://{}", reachable(self.gateway.addresses()[0]));
         let is_desktop = match &self.plan.machines {
             Machines::Local(groups) => {
                 groups.iter().any(|group| group.command == outlast_config::Command::Desktop)
             }
             Machines::Fixed(_) => false,
         };
-        let where_to_go = match &self.door.access {
-            Some(access) if is_desktop => {
-                let link = link::login(access, &url);
-                format!(
-                    "Open {}{link}{}\n\n  The link works once, within an hour; `outlast link` prints another.",
-                    bold.0, bold.1
-                )
-            }
-            _ => format!("Serving {}{url}{}\n", bold.0, bold.1),
+        let greeting = Greeting {
+            gateway: self.gateway.addresses()[0],
+            admin: self.admin,
+            access: self.door.access.as_ref(),
+            data: &self.data,
+            kind: if is_desktop { Kind::Desktop } else { Kind::App },
         };
-        let who_may = match &self.door.access {
-            Some(access) => {
-                format!("Programs send the bearer token of {}.", access.token_path().display())
-            }
-            None => "Everybody on this host may come in (--no-auth).".to_owned(),
-        };
-        let admin = reachable(self.admin);
-        format!(
-            "\n{where_to_go}\n  {who_may}\n  Pool and metrics: http://{admin}/api/pool and http://{admin}/metrics\n\n"
-        )
+        greeting.say();
     }
 
     /// Lets exchanges finish, ends the machines, and says who was late.
     async fn drain(mut self, signal: &str) -> Result<ExitCode, Failure> {
         self.phases.enter(Phase::Draining);
         tracing::info!(signal, grace = ?self.plan.drain_grace, "drains: a second signal ends it at once");
-        let report = {
+        let late = {
             let drained = self.gateway.drain();
             tokio::pin!(drained);
             loop {
                 tokio::select! {
-                    report = &mut drained => break Some(report),
+                    report = &mut drained => break report.late,
                     Some(event) = self.events.recv() => self.follow(event),
                     signal = self.signals.next() => {
                         tracing::warn!(signal, "the drain is cut short");
-                        break None;
+                        break self.observe.exchanges();
                     }
                 }
             }
         };
-        let late = report.as_ref().map_or(0, |report| report.late.len());
-        for exchange in report.iter().flat_map(|report| &report.late) {
+        for exchange in &late {
             tracing::warn!(
                 request_id = exchange.id,
                 client = exchange.client,
@@ -245,30 +228,31 @@ impl Up {
         }
         // Cut what is late first, so that it is told as that and not as a machine's failure.
         self.gateway.stop();
-        self.supervisor.stop().await;
+        stop_machines(&self.supervisor, &mut self.signals).await;
         self.phases.enter(Phase::Stopped);
         drop(self.lines);
         self.tasks.cancel();
         self.tasks.join().await;
         drop(self.supervisor);
         self.line_thread.join();
-        tracing::info!(late, "ended");
-        Ok(if report.is_some_and(|report| report.late.is_empty()) {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::from(EXIT_FAILED)
-        })
+        tracing::info!(late = late.len(), "ended");
+        Ok(if late.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
     }
 }
 
-/// An address by which a program on this host reaches a listener.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        ip if !ip.is_unspecified() => ip,
-        std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-        std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
-    };
-    SocketAddr::new(ip, address.port())
+/// Stops the machines, each in its way. Whoever asks once more does not want to wait for that.
+async fn stop_machines(supervisor: &Supervisor, signals: &mut Signals) {
+    let stopped = supervisor.stop();
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            signal = signals.next() => {
+                tracing::warn!(signal, "the machines are killed");
+                supervisor.kill();
+            }
+        }
+    }
 }
 
 /// The machines' log on standard output. Not by way of Rust's own handle, which keeps what it could not write and would write

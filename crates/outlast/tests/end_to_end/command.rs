@@ -67,6 +67,8 @@ async fn what_cannot_start_says_why_and_what_to_do() {
 async fn a_secret_that_others_may_read_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Outlast::folder(&[]);
+    std::fs::create_dir_all(folder.path().join("data")).unwrap();
+    drop(outlast_access::Access::open(&folder.path().join("data")).unwrap());
     let link = Outlast::command(folder.path(), &["link"]).output().await.unwrap();
     assert!(link.status.success());
     let secret = folder.path().join("data/access/secret");
@@ -75,6 +77,77 @@ async fn a_secret_that_others_may_read_is_refused() {
     assert_eq!(link.status.code(), Some(2));
     let stderr = String::from_utf8(link.stderr).unwrap();
     assert!(stderr.contains("secret"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_link_is_only_for_what_was_started() {
+    let folder = Outlast::folder(&[]);
+    let link = Outlast::command(folder.path(), &["link"]).output().await.unwrap();
+    assert_eq!(link.status.code(), Some(2));
+    let stderr = String::from_utf8(link.stderr).unwrap();
+    assert!(stderr.contains("nothing was started") && stderr.contains("--data"), "{stderr}");
+    assert!(!folder.path().join("data").exists(), "no keys were made");
+}
+
+#[tokio::test]
+async fn the_command_that_is_printed_makes_a_link_that_works() {
+    let outlast = Outlast::up(&[], &[]).await;
+    let line = outlast.stdout_line("prints another").await;
+    let command = line.split('`').nth(1).unwrap();
+    let words = shlex::split(command).unwrap();
+    let args: Vec<_> = words[1..].iter().map(String::as_str).collect();
+    let elsewhere = Outlast::folder(&[]);
+    let link = Outlast::command(elsewhere.path(), &args).output().await.unwrap();
+    let link = String::from_utf8(link.stdout).unwrap();
+    let path = link.trim().strip_prefix(&format!("http://{}", outlast.gateway)).unwrap();
+    assert_eq!(request(outlast.gateway, "GET", path, &[], "").await.unwrap().status, 303);
+}
+
+/// A pipe whose reader has gone ended the gateway by a panic.
+#[tokio::test]
+async fn a_reader_that_has_gone_ends_nothing() {
+    let nobody = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        std::process::Stdio::from(writer)
+    };
+    let folder = Outlast::folder(&[]);
+    drop(outlast_access::Access::open(&folder.path().join("data")).unwrap());
+    for args in [&["check", "--print"][..], &["link"]] {
+        let status = Outlast::command(folder.path(), args).stdout(nobody()).status().await.unwrap();
+        assert_eq!(status.code(), Some(0), "{args:?}");
+    }
+    let mut wrong = Outlast::command(folder.path(), &["up", "--config", "nowhere.toml"]);
+    assert_eq!(wrong.stderr(nobody()).status().await.unwrap().code(), Some(2));
+
+    for args in [
+        &["up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json"][..],
+        &["serve", "--port", "0", "--log-format", "json"],
+    ] {
+        let mut command = Outlast::command(folder.path(), args);
+        command.stdout(nobody()).stderr(std::process::Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let stderr = tokio::io::BufReader::new(process.stderr.take().unwrap());
+        let mut lines = tokio::io::AsyncBufReadExt::lines(stderr);
+        let mut log = String::new();
+        let mut address = None;
+        while let Some(line) = lines.next_line().await.unwrap() {
+            log.push_str(&line);
+            let event: Value = serde_json::from_str(&line).unwrap();
+            match event["message"].as_str().unwrap() {
+                "the gateway listens" => address = event["listen"].as_str().map(str::to_owned),
+                "the desktop listens" => address = event["address"].as_str().map(str::to_owned),
+                _ => continue,
+            }
+            break;
+        }
+        let address = address.unwrap_or_else(|| panic!("{args:?}: {log}"));
+        let address = address.trim_matches(['[', ']']).parse().unwrap();
+        // Waits in the queue until the machine is ready, which is when it is greeted.
+        assert_eq!(get(address, "/api/health", &[]).await.0, 200, "{args:?}");
+        crate::support::signal(process.id().unwrap(), rustix::process::Signal::TERM);
+        assert_eq!(process.wait().await.unwrap().code(), Some(0), "{args:?}");
+    }
 }
 
 #[tokio::test]
@@ -109,6 +182,7 @@ async fn the_gateway_alone_stands_before_what_already_runs() {
     let machine = ScriptedMachine::start().await;
     let to = machine.address().to_string();
     let outlast = Outlast::up(&[], &["--to", &to, "--no-auth"]).await;
+    assert_eq!(outlast.logged("the gateway listens").await["machines"], 1);
     let gateway = outlast.gateway;
     let tasks = outlast_runtime::Tasks::default();
     let (tx, mut answered) = tokio::sync::mpsc::channel(1);

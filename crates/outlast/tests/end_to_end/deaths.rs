@@ -161,8 +161,10 @@ async fn a_second_signal_cuts_what_is_late_visibly_and_the_exit_code_tells() {
     outlast.signal(Signal::INT);
     outlast.logged("drains: a second signal ends it at once").await;
     outlast.signal(Signal::INT);
+    assert_eq!(outlast.logged("cut by the drain").await["path"], "/api/chat");
     assert!(chat.end().await.is_err());
     assert_eq!(outlast.ended().await.code(), Some(1));
+    assert_eq!(outlast.logged("ended").await["late"], 1);
     for process in all {
         dead(process).await;
     }
@@ -180,4 +182,23 @@ async fn a_drain_that_takes_too_long_names_who_was_late() {
     assert_eq!((&late["method"], &late["path"]), (&"POST".into(), &"/api/chat".into()));
     assert!(chat.end().await.is_err());
     assert_eq!(outlast.ended().await.code(), Some(1));
+}
+
+/// Ctrl-C was dead for up to `kill_timeout`, which may be five minutes.
+#[tokio::test]
+async fn a_signal_while_machines_are_stopped_kills_them() {
+    let fly = "kill_timeout = 300\n[http_service]\ninternal_port = 8081\n";
+    let script = "trap '' INT; echo deaf; while :; do sleep 1; done";
+    let args = ["--no-auth", "--", "sh", "-c", script];
+    let mut outlast = Outlast::starting(&[("fly.toml", fly)], &args).await;
+    outlast.stdout_line("]deaf").await;
+    let all: Vec<_> = descendants(outlast.pid()).into_iter().map(hold).collect();
+    outlast.signal(Signal::INT);
+    outlast.stdout_line("Sending signal SIGINT").await;
+    outlast.signal(Signal::INT);
+    outlast.logged("the machines are killed").await;
+    assert_eq!(outlast.ended().await.code(), Some(0), "no stream was cut");
+    for process in all {
+        dead(process).await;
+    }
 }
