@@ -65,6 +65,11 @@ impl Log {
         self.lock().is_ended
     }
 
+    /// What its lines take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// Follows from the first line on.
     pub(crate) fn follow(self: &Arc<Self>, heartbeat: Duration) -> Follower {
         let count = self.count.subscribe();

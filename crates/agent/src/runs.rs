@@ -16,8 +16,11 @@ use crate::{Follower, RunOrder, StartError, scout};
 
 /// Runs in progress and waiting, together.
 const RUNS_MAX: usize = 256;
-/// Ended runs that can still be followed; with scout's 20 KiB each less than 1 MiB.
-const ENDED_MAX: usize = 32;
+/// What ended runs that can still be followed may take, the last ones first: of scout's 20 KiB each some 3,000, of the
+/// longest ones 15, of empty ones 65,536.
+const ENDED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What a run takes beside its lines: its id, its places in the tables, its log.
+const RUN_BYTES: usize = 1024;
 /// How long an ended run can still be followed.
 const ENDED_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
@@ -62,7 +65,9 @@ struct Inner {
 struct Table {
     runs: HashMap<String, Run>,
     /// The oldest first.
-    ended: VecDeque<(Instant, String)>,
+    ended: VecDeque<Ended>,
+    /// What they take, all together.
+    ended_bytes: usize,
     waiting: usize,
     running: usize,
 }
@@ -71,6 +76,13 @@ struct Table {
 struct Run {
     log: Arc<Log>,
     stop: watch::Sender<Wish>,
+}
+
+#[derive(Debug)]
+struct Ended {
+    at: Instant,
+    id: String,
+    bytes: usize,
 }
 
 /// What is wanted of runs.
@@ -202,11 +214,11 @@ impl Runs {
 
 impl Table {
     fn forget_old(&mut self, now: Instant) {
-        let is_old = |ended: &(Instant, String)| now - ended.0 >= ENDED_LIFETIME;
-        while self.ended.len() > ENDED_MAX || self.ended.front().is_some_and(is_old) {
-            if let Some((_, id)) = self.ended.pop_front() {
-                self.runs.remove(&id);
-            }
+        let is_old = |ended: &Ended| now - ended.at >= ENDED_LIFETIME;
+        while self.ended_bytes > ENDED_BYTES_MAX || self.ended.front().is_some_and(is_old) {
+            let Some(ended) = self.ended.pop_front() else { return };
+            self.ended_bytes -= ended.bytes;
+            self.runs.remove(&ended.id);
         }
     }
 }
@@ -244,7 +256,9 @@ impl Drop for Place {
             Stage::Running => table.running -= 1,
         }
         let now = clock::now();
-        table.ended.push_back((now, std::mem::take(&mut self.id)));
+        let bytes = RUN_BYTES + self.log.bytes();
+        table.ended_bytes += bytes;
+        table.ended.push_back(Ended { at: now, id: std::mem::take(&mut self.id), bytes });
         table.forget_old(now);
     }
 }

@@ -97,6 +97,19 @@ async fn a_run_tells_what_it_does_and_what_it_found() {
 }
 
 #[tokio::test]
+async fn a_project_of_many_parts_is_told_as_that() {
+    let rig = rig(8);
+    for number in 0..43 {
+        let part = rig.workspace.path().join(format!("part-{number}"));
+        std::fs::create_dir(&part).unwrap();
+        std::fs::write(part.join("package.json"), "{}").unwrap();
+    }
+    let text = texts(&all(rig.runs.start(order("a", Duration::ZERO)).unwrap()).await);
+    assert_eq!(text.matches("/package.json`\n").count(), 40, "{text}");
+    assert!(text.contains("\n- and 3 more\n"), "{text}");
+}
+
+#[tokio::test]
 async fn a_search_is_answered_with_places() {
     let rig = rig(8);
     let order =
@@ -118,6 +131,27 @@ async fn the_same_request_id_never_starts_twice_and_shows_all_from_the_beginning
     assert_eq!(last(&two), "done");
     let ended = all(rig.runs.start(order("a", Duration::ZERO)).unwrap()).await;
     assert_eq!(ended, two, "it can be followed after its end");
+}
+
+/// As many as end together, each can be asked for again: a retry after a lost connection is no new run.
+#[tokio::test(start_paused = true)]
+async fn runs_that_end_together_are_all_remembered_for_a_while() {
+    let rig = rig(100);
+    let ids: Vec<_> = (0..100).map(|number| format!("run-{number}")).collect();
+    let mut sessions = Vec::new();
+    for again in [false, true] {
+        let mut told = Vec::new();
+        for id in &ids {
+            let pace = if again { LONG } else { Duration::ZERO };
+            let lines = all(rig.runs.start(order(id, pace)).unwrap()).await;
+            told.push(lines[0]["data"]["session_id"].clone());
+        }
+        sessions.push(told);
+    }
+    assert_eq!(sessions[0], sessions[1]);
+    clock::sleep(Duration::from_secs(11 * 60)).await;
+    let lines = all(rig.runs.start(order("run-0", Duration::ZERO)).unwrap()).await;
+    assert_ne!(lines[0]["data"]["session_id"], sessions[0][0], "not for ever");
 }
 
 #[tokio::test(start_paused = true)]

@@ -150,17 +150,18 @@ fn table<K>(
 }
 
 fn manifests(survey: &Survey) -> String {
-    if survey.manifests.is_empty() {
+    if survey.manifests == 0 {
         return String::new();
     }
     let mut text = "## What it is made of\n\n".to_owned();
-    for manifest in &survey.manifests {
+    for manifest in &survey.first_manifests {
         match &manifest.name {
             Some(name) => writeln!(text, "- `{}`: {name}", manifest.path),
             None => writeln!(text, "- `{}`", manifest.path),
         }
         .expect(INFALLIBLE);
     }
+    and_more(&mut text, survey.manifests, survey.first_manifests.len());
     text + "\n"
 }
 
@@ -228,8 +229,13 @@ fn list(text: &mut String, shown: &[Hit], all: usize) {
         let line = hit.text.replace('`', "'");
         writeln!(text, "- `{}:{}` `{line}`", hit.path, hit.line).expect(INFALLIBLE);
     }
-    if all > shown.len() {
-        writeln!(text, "- and {} more", grouped((all - shown.len()) as u64)).expect(INFALLIBLE);
+    and_more(text, all, shown.len());
+}
+
+/// No list is cut without a word.
+fn and_more(text: &mut String, all: usize, shown: usize) {
+    if all > shown {
+        writeln!(text, "- and {} more", grouped((all - shown) as u64)).expect(INFALLIBLE);
     }
 }
 

@@ -21,7 +21,7 @@ const BINARY_LOOK: usize = 8_000;
 const LARGEST_KEPT: usize = 5;
 const HITS_KEPT: usize = 20;
 const MARKS_KEPT: usize = 8;
-const MANIFESTS_KEPT: usize = 12;
+const MANIFESTS_KEPT: usize = 40;
 const FOLDERS_KEPT: usize = 10_000;
 /// Of a line that is shown.
 const LINE_BYTES_MAX: usize = 160;
@@ -45,7 +45,8 @@ pub(super) struct Survey {
     /// By the first part of the path; files at the top under `.`.
     pub(super) folders: BTreeMap<String, Share>,
     pub(super) largest: Vec<(u64, String)>,
-    pub(super) manifests: Vec<Manifest>,
+    pub(super) manifests: usize,
+    pub(super) first_manifests: Vec<Manifest>,
     /// Lines with TODO or FIXME.
     pub(super) marks: usize,
     pub(super) first_marks: Vec<Hit>,
@@ -203,9 +204,12 @@ impl Walker {
             let readme = first_paragraph(&String::from_utf8_lossy(text));
             self.found.readme = self.found.readme.take().or(readme);
         }
-        if is_manifest(name) && self.found.manifests.len() < MANIFESTS_KEPT {
-            let name = project_name(name, &String::from_utf8_lossy(text));
-            self.found.manifests.push(Manifest { path: path.to_owned(), name });
+        if is_manifest(name) {
+            self.found.manifests += 1;
+            if self.found.first_manifests.len() < MANIFESTS_KEPT {
+                let name = project_name(name, &String::from_utf8_lossy(text));
+                self.found.first_manifests.push(Manifest { path: path.to_owned(), name });
+            }
         }
         lines
     }
@@ -393,12 +397,13 @@ mod tests {
             None,
         );
         let manifest = |path: &str| {
-            let found = found.manifests.iter().find(|manifest| manifest.path == path);
+            let found = found.first_manifests.iter().find(|manifest| manifest.path == path);
             found.map(|manifest| manifest.name.as_deref().unwrap_or("-"))
         };
         assert_eq!(manifest("Cargo.toml"), Some("ferry"));
         assert_eq!(manifest("web/package.json"), Some("harbour"));
         assert_eq!(manifest("broken/package.json"), Some("-"));
+        assert_eq!(found.manifests, 3);
         assert_eq!(found.readme.as_deref(), Some("Carries things across."));
     }
 
