@@ -208,7 +208,9 @@ impl Feature {
             Self::HttpOptions => "responses pass through unchanged, and silence ends nothing",
             Self::TlsOptions | Self::Tls => "the port is served without TLS",
             Self::PortHandlers => "bytes pass through unchanged",
-            Self::Checks => "a machine counts as healthy while its port accepts connections",
+            Self::Checks => {
+                "a machine takes traffic from when its port first accepts a connection until it ends"
+            }
             Self::Mounts => "paths of machines are paths of this host",
             Self::Vm => "machines have no limits of their own",
             Self::Restart => "a machine that ends is started again, with back-off",
