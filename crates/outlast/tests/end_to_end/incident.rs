@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{Chat, INCIDENT, Outlast, free_port, get, request};
+use crate::support::{Chat, INCIDENT, INCIDENT_OUTLAST, Outlast, free_port, get, request};
 use outlast_runtime::Tasks;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-/// More runs at once than any test needs, so that only the gateway limits.
-const RUNS: (&str, &str) = ("outlast.toml", "[agent]\nruns_max = 250\n");
+/// More runs at once than the example has, so that only the gateway limits.
+const MANY_RUNS: &str = "[agent]\nruns_max = 250\n";
 
 /// What became of a chat: its status and last line, or the head of a refusal and its problem.
 enum Ending {
@@ -55,9 +55,13 @@ async fn endings(mut rx: mpsc::Receiver<Ending>) -> (Vec<String>, Vec<(String, V
 }
 
 async fn incident(flags: &[&str]) -> Outlast {
+    incident_with(INCIDENT_OUTLAST, flags).await
+}
+
+async fn incident_with(outlast: &str, flags: &[&str]) -> Outlast {
     let port = format!("3001={}", free_port());
     let all = [&["--port", &port, "--no-auth"], flags].concat();
-    Outlast::up(&[("fly.toml", INCIDENT), RUNS], &all).await
+    Outlast::up(&[("fly.toml", INCIDENT), ("outlast.toml", outlast)], &all).await
 }
 
 #[tokio::test]
@@ -156,7 +160,7 @@ async fn stop_works_while_the_pool_is_full_and_frees_the_place_for_one_who_waits
 #[tokio::test]
 async fn counting_requests_lets_60_and_250_chats_end_well() {
     let flags = ["--type", "requests", "--hard-limit", "250", "--soft-limit", "200"];
-    let outlast = incident(&flags).await;
+    let outlast = incident_with(MANY_RUNS, &flags).await;
     let tasks = Tasks::default();
     for count in [60, 250] {
         let (whole, refused) = endings(chats(outlast.gateway, count, "3s", &tasks)).await;

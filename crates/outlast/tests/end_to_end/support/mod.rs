@@ -8,5 +8,9 @@ pub(crate) use app::App;
 pub(crate) use chat::{Chat, get, request};
 pub(crate) use process::{Outlast, free_port, signal};
 
+/// What the incident's example says beside its limits.
+pub(crate) const INCIDENT_OUTLAST: &str =
+    include_str!("../../../../../examples/incident/outlast.toml");
+
 /// The limits of the incident.
 pub(crate) const INCIDENT: &str = include_str!("../../../../../examples/incident/fly.toml");
