@@ -6,6 +6,7 @@
 
 mod event;
 mod id;
+mod lapse;
 mod line;
 mod local;
 mod outbox;

@@ -12,6 +12,7 @@ use outlast_runtime::guard::{Exit, Guarded, GuardedCommand, Notice};
 use outlast_runtime::random;
 use tokio::sync::{mpsc, watch};
 
+use crate::lapse::rounded;
 use crate::line::{Level, Provider};
 use crate::output::{Voice, forward};
 use crate::ports::{Assigned, Ports};
@@ -127,9 +128,9 @@ impl Life {
     async fn started(&mut self, process: &mut Process, pid: u32, obeyed: Wish) {
         process.pid = Some(pid);
         self.record.runs_as(pid);
-        let took = process.start.elapsed();
+        let took = rounded(process.start.elapsed());
         let command = self.spec.command.join(" ");
-        let text = format!("Machine started in {took:?}: `{command}`, pid {pid}");
+        let text = format!("Machine started in {took}: `{command}`, pid {pid}");
         self.voice.say(Provider::Runner, Level::Info, text).await;
         if obeyed != Wish::Live {
             self.tell_signal(pid, self.spec.stop).await;
@@ -159,7 +160,7 @@ impl Life {
     async fn start_failed(&mut self, why: String) -> Then {
         let delay = self.attempts.failed(random::number());
         self.voice
-            .say(Provider::Runner, Level::Error, format!("{why}; next try in {delay:?}"))
+            .say(Provider::Runner, Level::Error, format!("{why}; next try in {}", rounded(delay)))
             .await;
         self.record.tell(Change::StartFailed(why));
         Then::Again(delay)
@@ -180,10 +181,11 @@ impl Life {
             Exit::Signal(number) => format!("machine was killed by signal {number}"),
             Exit::Unknown => "machine and guard were killed".to_owned(),
         };
+        let lived = rounded(lived);
         let (level, text, then) = match next {
-            Next::Stop => (Level::Info, format!("{how}, after {lived:?}"), Then::Stop),
+            Next::Stop => (Level::Info, format!("{how}, after {lived}"), Then::Stop),
             Next::Restart { after } => {
-                let text = format!("{how}, after {lived:?}; restart in {after:?}");
+                let text = format!("{how}, after {lived}; restart in {}", rounded(after));
                 (Level::Warn, text, Then::Again(after))
             }
         };

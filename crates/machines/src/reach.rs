@@ -7,6 +7,7 @@ use std::time::Duration;
 use outlast_runtime::clock;
 use tokio::net::TcpStream;
 
+use crate::lapse::rounded;
 use crate::line::{Level, Provider};
 use crate::output::Voice;
 use crate::ports::Assigned;
@@ -37,7 +38,7 @@ pub(crate) async fn reachable(
         };
         addrs.insert(*internal, addr);
     }
-    let text = format!("machine became reachable in {:?}", start.elapsed());
+    let text = format!("machine became reachable in {}", rounded(start.elapsed()));
     voice.say(Provider::Proxy, Level::Info, text).await;
     addrs
 }
@@ -58,9 +59,9 @@ async fn accepting(port: u16, voice: &mut Voice) -> SocketAddr {
         if clock::now() >= remark {
             remark += REMARK_INTERVAL;
             let text = format!(
-                "waiting for machine to be reachable on 127.0.0.1:{port} (waited {:?} so far); does the app \
+                "waiting for machine to be reachable on 127.0.0.1:{port} (waited {} so far); does the app \
                  listen on the port that its environment names?",
-                start.elapsed()
+                rounded(start.elapsed())
             );
             voice.say(Provider::Proxy, Level::Info, text).await;
         }

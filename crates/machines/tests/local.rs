@@ -304,7 +304,7 @@ async fn machines_stop_whatever_they_are_doing() {
     let never_ready = spec(&["sleep", "1000"]);
     let backing_off = LocalSpec { restart: seldom, ..shell("exit 1") };
     let mut rig = start(vec![never_ready, backing_off]);
-    rig.line("restart in 100s").await;
+    rig.line("restart in 1m40s").await;
     let states: Vec<_> = rig.supervisor.snapshot().iter().map(|machine| machine.state).collect();
     assert_eq!(states, [MachineState::Starting, MachineState::BackingOff]);
     rig.stop().await;

@@ -16,6 +16,7 @@ mod log_json;
 mod log_writer;
 mod logging;
 mod machines;
+mod news;
 mod serve;
 mod signals;
 mod sources;

@@ -27,6 +27,7 @@ use crate::data::{self, Door};
 use crate::failure::{EXIT_CONFIG, EXIT_FAILED, Failure};
 use crate::greeting::{Greeting, Kind};
 use crate::machines::{self, Surroundings};
+use crate::news::News;
 use crate::signals::Signals;
 use crate::sources::Read;
 use crate::{diagnostics, logging};
@@ -77,6 +78,7 @@ struct Up {
     data: PathBuf,
     plan: Plan,
     observe: Arc<Observe>,
+    news: News,
     admin: SocketAddr,
     lines: mpsc::Sender<LogLine>,
     line_thread: LineThread,
@@ -129,6 +131,7 @@ impl Up {
             data,
             plan,
             observe,
+            news: News::new(&args.log),
             admin,
             lines,
             line_thread,
@@ -169,12 +172,11 @@ impl Up {
             Change::Starting => {}
             Change::Exited(report) => {
                 self.gateway.machine_lost(machine);
-                let (exit, lived, next) = (report.exit, report.lived, report.next);
-                tracing::warn!(machine, ?exit, ?lived, ?next, "the machine ended");
+                self.news.ended(machine, report);
             }
             Change::StartFailed(reason) => {
                 self.gateway.machine_lost(machine);
-                tracing::error!(machine, reason, "the machine does not start");
+                self.news.not_started(machine, &reason);
             }
             Change::Stopped => self.gateway.machine_lost(machine),
         }
@@ -201,7 +203,11 @@ impl Up {
     /// Lets exchanges finish, ends the machines, and says who was late.
     async fn drain(mut self, signal: &str) -> Result<ExitCode, Failure> {
         self.phases.enter(Phase::Draining);
-        tracing::info!(signal, grace = ?self.plan.drain_grace, "drains: a second signal ends it at once");
+        tracing::info!(
+            signal,
+            grace = outlast_config::format_duration(self.plan.drain_grace),
+            "drains: a second signal ends it at once"
+        );
         let late = {
             let drained = self.gateway.drain();
             tokio::pin!(drained);

@@ -86,6 +86,9 @@ async fn a_killed_machine_is_cut_visibly_while_the_others_go_on_and_it_comes_bac
     assert!(cut.is_err(), "{cut:?} after {line}");
     let ended = outlast.exchanges("/api/chat", 1).await;
     assert_eq!(ended[0]["outcome"], "machine_failed");
+    let told = outlast.logged("the machine ended").await;
+    assert_eq!((&told["exit"], &told["machine"]), (&"signal 9".into(), &victim));
+    assert!(told["lived_ms"].is_u64() && told["restart_in_ms"].is_u64(), "{told}");
 
     let back = outlast.service_where("it is back, its place free", |service| {
         let machines = service["machines"].as_array().unwrap();
