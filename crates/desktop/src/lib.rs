@@ -1,7 +1,8 @@
 //! The HTTP router of `outlast serve`: chat, health, login and the page.
 //!
 //! It knows no gateway: that one stands before it is seen only in the client addresses. Every route checks `Host` and
-//! `Origin`, and every route but health, login and the page's own files asks who is there.
+//! `Origin`, and every route but health, login and the page's own files asks who is there. Under a foreign name health alone
+//! answers, and says only that it does.
 
 mod chat;
 mod door;
@@ -79,7 +80,6 @@ impl Desktop {
             .route("/favicon.svg", get(door::asset))
             .layer(from_fn_with_state(self.clone(), door::admit_host));
         Router::new()
-            // Health checks come with the machine's address as host, and learn nothing that matters.
             .route("/api/health", get(chat::health))
             .merge(open)
             .merge(guarded)

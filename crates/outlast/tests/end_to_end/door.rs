@@ -86,6 +86,16 @@ async fn nobody_gets_in_without_showing_something_or_under_a_foreign_name() {
             assert_eq!(got, status, "{path} {fields:?}");
         }
     }
+    for (fields, is_whole) in [
+        (vec![], true),
+        (vec![("Host", "evil.example")], false),
+        (vec![("Origin", "http://evil.example")], false),
+    ] {
+        let (status, health) = get(outlast.gateway, "/api/health", &fields).await;
+        assert_eq!(status, 200);
+        assert_eq!(health.contains("agent_reason"), is_whole, "{fields:?}: {health}");
+        assert!(is_whole || health == r#"{"status":"ok"}"#, "{health}");
+    }
     let chat = r#"{"message":"hello","requestId":"x"}"#;
     let anonymous = request(outlast.gateway, "POST", "/api/chat", &[], chat).await.unwrap();
     assert_eq!(anonymous.status, 401);
