@@ -26,5 +26,5 @@ pub use fly::decode_fly;
 pub use keys::{KeyDoc, VariableDoc, reference, variables};
 pub use outlast::decode_outlast;
 pub use plan::*;
-pub use setting::ParseSettingError;
+pub use setting::{ParseSettingError, parse_address};
 pub use source::{Located, Origin, Place, SourceText};

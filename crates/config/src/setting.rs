@@ -1,5 +1,6 @@
 //! The types of single settings: how each is written in a file, in a variable, and printed.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -96,7 +97,13 @@ impl ParseSettingError {
                 "write a whole number with B, KiB, MiB or GiB (kB, MB, GB for powers of ten)"
                     .to_owned()
             }
-            Self::Address { .. } => "write one such as 127.0.0.1:8080 or [::1]:8080".to_owned(),
+            Self::Address { given } => match given.strip_prefix(':').unwrap_or(given).parse::<u16>() {
+                Ok(port) => format!(
+                    "write 127.0.0.1:{port} for this host alone, or 0.0.0.0:{port} for everybody"
+                ),
+                Err(_) => "write one such as 127.0.0.1:8080 or [::1]:8080; of names only localhost is known"
+                    .to_owned(),
+            },
             Self::Path { .. } => {
                 "begin it with a slash; `*` stands for one whole segment, as in \"/api/abort/*\""
                     .to_owned()
@@ -137,17 +144,31 @@ pub(crate) fn wrong_kind<T: Setting>(value: &DeValue<'_>) -> ParseSettingError {
     ParseSettingError::Kind { wanted: T::WANTED, example: T::EXAMPLE, got: kind_name(value) }
 }
 
-impl Setting for std::net::SocketAddr {
+impl Setting for SocketAddr {
     const WANTED: &'static str = "an address with a port";
     const EXAMPLE: &'static str = "\"127.0.0.1:8080\"";
 
     fn from_text(text: &str) -> Result<Self, ParseSettingError> {
-        text.parse().map_err(|_| ParseSettingError::Address { given: text.to_owned() })
+        parse_address(text)
     }
 
     fn show(&self) -> String {
         format!("{:?}", self.to_string())
     }
+}
+
+/// Reads an address with a port. Of names only `localhost` is known, which is 127.0.0.1 whoever is asked (RFC 6761 section
+/// 6.3): what another one stands for may change, and with it who can reach us.
+///
+/// # Errors
+/// When the text is something else.
+pub fn parse_address(text: &str) -> Result<SocketAddr, ParseSettingError> {
+    let localhost = || {
+        let port = text.strip_prefix("localhost:")?.parse().ok()?;
+        Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    };
+    let address = text.parse().ok().or_else(localhost);
+    address.ok_or_else(|| ParseSettingError::Address { given: text.to_owned() })
 }
 
 impl Setting for Duration {

@@ -196,7 +196,7 @@ error: `OUTLAST_AGENT_KIND`: the agent \"claude\" is not built yet
 hint: it arrives with the Claude Code integration; write \"auto\" or \"scout\"
 error: `OUTLAST_LISTEN`: \"8080\" is not an address with a port
   --> OUTLAST_LISTEN
-hint: write one such as 127.0.0.1:8080 or [::1]:8080
+hint: write 127.0.0.1:8080 for this host alone, or 0.0.0.0:8080 for everybody
 error: `OUTLAST_QUEUE_TIMEOUT`: \"30\" is not a duration
   --> OUTLAST_QUEUE_TIMEOUT
 hint: a unit is missing; write numbers with units, such as \"30s\", \"250ms\" or \"1m30s\"

@@ -3,11 +3,14 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use outlast_config::{Accounting, AgentKind, Linger, parse_duration};
+use outlast_config::{
+    Accounting, AgentKind, Linger, ParseSettingError, parse_address, parse_duration,
+};
 
 /// Streams that outlast their connections: a gateway for long HTTP streams, and a desktop behind it.
 #[derive(Debug, Parser)]
@@ -36,34 +39,34 @@ pub(crate) struct PlanArgs {
     #[arg(long, short, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Where the first HTTP service listens [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
     /// A machine that already runs; nothing is started then. Repeatable
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub(crate) to: Vec<SocketAddr>,
     /// What the first HTTP service counts: connections or requests
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = setting::<Accounting>)]
     pub(crate) accounting: Option<Accounting>,
     /// Its hard limit per machine; 0: none
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
     pub(crate) hard_limit: Option<u32>,
     /// Its soft limit per machine; 0: none
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = limit, allow_negative_numbers = true)]
     pub(crate) soft_limit: Option<u32>,
     /// Machines per process group
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, allow_negative_numbers = true)]
     pub(crate) machines: Option<NonZeroU32>,
     /// Moves a service by its public port. Repeatable
     #[arg(long = "port", value_name = "PUBLIC=LOCAL", value_parser = port_pair)]
     pub(crate) ports: Vec<(u16, u16)>,
     /// How long a drain waits for exchanges in progress, such as 30s
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) drain_grace: Option<Duration>,
     /// How long an exchange waits for a place; 0s refuses at once
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) queue_timeout: Option<Duration>,
     /// Whether an unused upstream connection keeps its place: hold or evict
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, value_name = "WHAT", value_parser = setting::<Linger>)]
     pub(crate) linger: Option<Linger>,
     #[command(flatten)]
     pub(crate) agent: AgentArgs,
@@ -76,10 +79,10 @@ pub(crate) struct PlanArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AgentArgs {
     /// Which agent answers: auto or scout
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", value_parser = setting::<AgentKind>)]
     pub(crate) agent_kind: Option<AgentKind>,
     /// Scout stretches a run to about this long
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) pace: Option<Duration>,
 }
 
@@ -124,7 +127,10 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) plan: PlanArgs,
     /// Where the admin listener is
-    #[arg(long, env = "OUTLAST_ADMIN", value_name = "ADDR:PORT", default_value = "127.0.0.1:8079")]
+    #[arg(
+        long, env = "OUTLAST_ADMIN", value_name = "ADDR:PORT", default_value = "127.0.0.1:8079",
+        value_parser = address
+    )]
     pub(crate) admin: SocketAddr,
     /// Threads that serve [default: one per core]
     #[arg(long, env = "OUTLAST_THREADS", value_name = "N")]
@@ -184,6 +190,33 @@ fn http_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// A setting that files know too, refused with the same words.
+fn setting<T: FromStr<Err = ParseSettingError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(with_hint)
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    parse_address(text).map_err(with_hint)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn with_hint(error: ParseSettingError) -> String {
+    format!("{error}; {}", error.hint())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text)
+        .map_err(|error| format!("{error}; write numbers with units, such as 30s, 250ms or 1m30s"))
+}
+
+fn limit(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "write a whole number, such as 25; 0 stands for none".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "write a whole number from 1, such as 2".to_owned())
+}
+
 /// A name is resolved once, here. Of several addresses an IPv4 one is taken: that is where most programs listen.
 fn host_and_port(text: &str) -> Result<SocketAddr, String> {
     let addresses = text.to_socket_addrs().map_err(|error| {
@@ -238,6 +271,35 @@ mod tests {
         for text in ["", "127.0.0.1:8080", "http://", "ftp://a"] {
             assert!(http_url(text).unwrap_err().contains("http://127.0.0.1:8080"), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_written_wrongly_is_told_with_an_example() {
+        for (flag, text, hint) in [
+            ("--listen", "8080", "127.0.0.1:8080 for this host alone, or 0.0.0.0:8080"),
+            ("--listen", ":8080", "127.0.0.1:8080 for this host alone, or 0.0.0.0:8080"),
+            ("--listen", "a.example:8080", "such as 127.0.0.1:8080"),
+            ("--admin", "9", "127.0.0.1:9"),
+            ("--type", "websockets", "`connections` and `requests`"),
+            ("--linger", "x", "`hold` and `evict`"),
+            ("--agent-kind", "x", "`auto` and `scout`"),
+            ("--queue-timeout", "5", "30s"),
+            ("--pace", "x", "30s"),
+            ("--hard-limit", "-1", "such as 25"),
+            ("--soft-limit", "many", "such as 25"),
+            ("--machines", "0", "such as 2"),
+        ] {
+            let error = Cli::try_parse_from(["outlast", "up", flag, text]).unwrap_err().to_string();
+            assert!(error.contains(hint), "{flag} {text}: {error}");
+        }
+    }
+
+    #[test]
+    fn localhost_is_this_host() {
+        let line = ["outlast", "up", "--listen", "localhost:80", "--admin", "localhost:81"];
+        let Command::Up(args) = Cli::parse_from(line).command else { panic!("it is `up`") };
+        assert_eq!(args.plan.listen, Some(SocketAddr::from(([127, 0, 0, 1], 80))));
+        assert_eq!(args.admin, SocketAddr::from(([127, 0, 0, 1], 81)));
     }
 
     #[test]
