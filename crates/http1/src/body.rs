@@ -2,6 +2,8 @@
 //!
 //! A [`Body`] is shown every byte once and says how many belong to the message. It keeps no bytes.
 
+mod unseen;
+
 use thiserror::Error;
 
 use crate::trailers::{Sender, TrailerSection};
@@ -225,34 +227,6 @@ impl Body {
                 let forward = if coding == Coding::Decoded { 0 } else { consumed };
                 Ok(Advanced { consumed, forward })
             }
-        }
-    }
-
-    /// So many of the next bytes belong to the message and are passed on as they are, whatever they are.
-    pub(crate) fn opaque(&self) -> u64 {
-        match self.0 {
-            State::Length(left) => left,
-            State::UntilClose => u64::MAX,
-            State::Chunked { at: At::Data { left }, coding: Coding::AsIs, .. } => left,
-            State::Ended | State::Chunked { .. } | State::Trailers { .. } => 0,
-        }
-    }
-
-    /// So many bytes, at most [`Body::opaque`], have passed without being shown.
-    pub(crate) fn skip(&mut self, bytes: u64) {
-        debug_assert!(bytes <= self.opaque());
-        match &mut self.0 {
-            State::Length(left) if *left == bytes => self.0 = State::Ended,
-            State::Length(left) => *left -= bytes,
-            State::Chunked { at, .. } => {
-                if let At::Data { left } = at {
-                    *left -= bytes;
-                    if *left == 0 {
-                        *at = At::DataCr;
-                    }
-                }
-            }
-            State::UntilClose | State::Ended | State::Trailers { .. } => {}
         }
     }
 
