@@ -54,14 +54,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let plan = Plan { origin: origin::start()?, outlast: run::binary(&build), threads: 1 };
     let mut table = Table::default();
-    for round in 0..runs {
-        for scenario in &scenarios {
+    let done = (0..runs).try_for_each(|round| {
+        scenarios.iter().try_for_each(|scenario| {
             eprintln!("{} of {runs}: {}", round + 1, scenario.name);
-            runtime.block_on(measure(scenario, &plan, size, &mut table))?;
-        }
-    }
+            runtime.block_on(measure(scenario, &plan, size, &mut table))
+        })
+    });
+    // What was measured before something failed took minutes, and is shown.
     println!("{}", if args.json { table.json()? } else { table.text() });
-    Ok(())
+    done
 }
 
 fn chosen(only: &[String]) -> Result<Vec<&'static Scenario>> {

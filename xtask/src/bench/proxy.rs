@@ -16,6 +16,8 @@ use tokio::process::{Child, Command};
 use crate::step::root;
 
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// Two for each of 9,000 streams, and a sixteenth on top: with less to spare, nginx closes clients that have not spoken yet.
+const NGINX_CONNECTIONS: u32 = 20_480;
 /// How often memory is looked at while a proxy works: seldom enough to cost it nothing.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -190,7 +192,7 @@ fn nginx(
     let config = folder.join("nginx.conf");
     let text = format!(
         "daemon off;\nmaster_process off;\nworker_processes 1;\npid nginx.pid;\nerror_log stderr crit;\n\
-         events {{ worker_connections 19000; }}\n\
+         events {{ worker_connections {NGINX_CONNECTIONS}; }}\n\
          http {{\n\
          access_log off;\n\
          keepalive_timeout 1h;\nkeepalive_requests 1000000;\nclient_max_body_size 0;\n\
