@@ -134,10 +134,10 @@ async fn the_same_request_id_never_starts_twice_and_shows_all_from_the_beginning
 }
 
 /// As many as end together, each can be asked for again: a retry after a lost connection is no new run.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn runs_that_end_together_are_all_remembered_for_a_while() {
-    let rig = rig(100);
-    let ids: Vec<_> = (0..100).map(|number| format!("run-{number}")).collect();
+    let rig = rig(40);
+    let ids: Vec<_> = (0..40).map(|number| format!("run-{number}")).collect();
     let mut sessions = Vec::new();
     for again in [false, true] {
         let mut told = Vec::new();
@@ -149,6 +149,8 @@ async fn runs_that_end_together_are_all_remembered_for_a_while() {
         sessions.push(told);
     }
     assert_eq!(sessions[0], sessions[1]);
+    // Not paused before: while a run waits for git, a paused clock runs away.
+    tokio::time::pause();
     clock::sleep(Duration::from_secs(11 * 60)).await;
     let lines = all(rig.runs.start(order("run-0", Duration::ZERO)).unwrap()).await;
     assert_ne!(lines[0]["data"]["session_id"], sessions[0][0], "not for ever");
