@@ -30,6 +30,8 @@ const READER_ROOM_BYTES: u32 = 4 * 1024;
 enum Attack {
     /// A head, one byte a second.
     Head,
+    /// A body, one byte a second.
+    Body,
     /// Reads a large answer, one byte a second.
     Read,
     /// Connects, and nothing more.
@@ -41,6 +43,7 @@ impl Attack {
     fn opening(self) -> &'static str {
         match self {
             Self::Head => "GET /attack HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+            Self::Body => "POST /attack HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n",
             Self::Read => "GET /attack HTTP/1.1\r\nHost: a\r\n\r\n",
             Self::Idle => "",
         }
@@ -62,7 +65,7 @@ async fn attack(gateway: SocketAddr, attack: Attack, begun: mpsc::Sender<()>) {
     loop {
         clock::sleep(ATTACK_GAP).await;
         let went_on = match attack {
-            Attack::Head => stream.write_u8(b'a').await.is_ok(),
+            Attack::Head | Attack::Body => stream.write_u8(b'a').await.is_ok(),
             Attack::Read => stream.read_u8().await.is_ok(),
             Attack::Idle => true,
         };
@@ -147,6 +150,13 @@ const FEW_PLACES: [&str; 4] = ["--hard-limit", "100", "--soft-limit", "0"];
 async fn slow_heads_change_nothing() {
     let app = short();
     changes_nothing(&before(&app, &FEW_PLACES).await, Attack::Head, 0).await;
+}
+
+/// Not before a sensible part of a body has come does it take a place (`upstream.request_buffer`).
+#[tokio::test]
+async fn slow_bodies_change_nothing() {
+    let app = short();
+    changes_nothing(&before(&app, &FEW_PLACES).await, Attack::Body, 0).await;
 }
 
 #[tokio::test]
