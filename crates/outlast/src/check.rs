@@ -1,14 +1,18 @@
 //! `outlast check`.
 
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use outlast_config::{Flags, Value};
+use anyhow::anyhow;
+use clap::CommandFactory;
+use clap::parser::ValueSource;
+use outlast_config::{Flags, Origin, Value};
 
-use crate::cli::CheckArgs;
-use crate::diagnostics;
+use crate::cli::{CheckArgs, Cli};
 use crate::failure::{EXIT_CONFIG, Failure};
 use crate::sources::Read;
+use crate::{data, diagnostics};
 
 /// Prints what is to be said about the configuration, and with `--print` every value.
 pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
@@ -17,7 +21,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         Ok(checked) => {
             diagnostics::print(&checked.notes, &read);
             if args.print {
-                read_or_not(print(&checked.values)).map_err(Failure::failed)?;
+                let values = [checked.values, switches()?].concat();
+                read_or_not(print(&values)).map_err(Failure::failed)?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -26,6 +31,40 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::from(EXIT_CONFIG))
         }
     }
+}
+
+/// What `up` would take from variables beside the plan: where it keeps things, who may come in, what it logs.
+fn switches() -> Result<Vec<Value>, Failure> {
+    let mut command = Cli::command();
+    let matches = command.clone().try_get_matches_from(["outlast", "up"]);
+    let matches = matches.map_err(|error| {
+        // The first line tells it; the others are about how to get help.
+        let text = error.render().to_string();
+        let line = text.lines().next().unwrap_or_default();
+        Failure::config(anyhow!("{}", line.trim_start_matches("error: ").to_owned()))
+    })?;
+    let (_, given) = matches.subcommand().expect("`up` was asked for");
+    let up = command.find_subcommand_mut("up").expect("there is `up`");
+    let mut values = Vec::new();
+    for arg in up.get_arguments() {
+        let Some(variable) = arg.get_env() else { continue };
+        let written: Vec<_> = given.get_raw(arg.get_id().as_str()).into_iter().flatten().collect();
+        let written = written.join(OsStr::new(",")).to_string_lossy().into_owned();
+        let origin = match given.value_source(arg.get_id().as_str()) {
+            Some(ValueSource::EnvVariable) => {
+                Origin::Variable(variable.to_string_lossy().into_owned())
+            }
+            _ => Origin::Default,
+        };
+        let value = match arg.get_id().as_str() {
+            "data" if written.is_empty() => data::folder(None)?.display().to_string(),
+            "threads" if written.is_empty() => "one per core".to_owned(),
+            _ if written.is_empty() => "none".to_owned(),
+            _ => written,
+        };
+        values.push(Value { key: arg.get_id().to_string(), value, origin });
+    }
+    Ok(values)
 }
 
 /// A reader that has seen enough is no failure.

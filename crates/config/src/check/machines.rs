@@ -49,10 +49,25 @@ impl Checker<'_> {
             Group { name, command, count, env, kill_signal, kill_timeout }
         });
         let groups: Vec<_> = groups.collect();
+        self.show_env(fly, services, &groups);
         for service in services {
             self.check_port(service, services, &groups, &count.origin);
         }
         Machines::Local(groups)
+    }
+
+    /// The names of the machines' variables, and what becomes of their values, which may be secrets.
+    fn show_env(&mut self, fly: &Fly, services: &[Service], groups: &[Group]) {
+        let is_port = |value: &String| {
+            services.iter().any(|service| service.internal_port.to_string() == *value)
+        };
+        let all: BTreeMap<_, _> = groups.iter().flat_map(|group| &group.env).collect();
+        for (name, value) in all {
+            let written = fly.as_ref().and_then(|fly| fly.env.get(name));
+            let origin = written.map_or(Origin::Default, |one| self.fly_at(&one.span));
+            let becomes = if is_port(value) { "rewritten per machine" } else { "not shown" };
+            self.value(format!("env.{name}"), becomes, origin);
+        }
     }
 
     fn fixed(

@@ -39,8 +39,33 @@ async fn check_prints_every_value_with_its_origin() {
     };
     assert_eq!(line("service.http.hard_limit"), "service.http.hard_limit 50 --hard-limit");
     assert_eq!(line("queue.timeout"), "queue.timeout \"30s\" default");
+    let [port, own] = ["env.PORT", "env.TERMINAL_WS_PORT"].map(line);
+    assert!(port.starts_with("env.PORT rewritten per machine fly.toml:"), "{port}");
+    assert!(own.starts_with("env.TERMINAL_WS_PORT rewritten per machine fly.toml:"), "{own}");
+    assert_eq!(line("admin"), "admin 127.0.0.1:8079 default");
+    assert_eq!(line("threads"), "threads one per core default");
+    assert_eq!(line("no_auth"), "no_auth false default");
+    assert_eq!(line("allow_host"), "allow_host none default");
+    assert!(line("data").ends_with("/data OUTLAST_DATA"), "{stdout}");
     let soft = line("service.http.soft_limit");
     assert!(soft.starts_with("service.http.soft_limit 20 fly.toml:"), "{soft}");
+}
+
+#[tokio::test]
+async fn check_shows_what_variables_say_and_no_secret() {
+    let fly = "[env]\nAPI_KEY = \"s3cret\"\n[http_service]\ninternal_port = 8081\n";
+    let folder = Outlast::folder(&[("fly.toml", fly)]);
+    let mut command = Outlast::command(folder.path(), &["check", "--print"]);
+    command.env("OUTLAST_ADMIN", "localhost:9").env("OUTLAST_ALLOW_HOST", "a,b");
+    let stdout = String::from_utf8(command.output().await.unwrap().stdout).unwrap();
+    let lines: Vec<_> = stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    let has = |words: &[&str]| lines.iter().any(|line: &Vec<&str>| line == words);
+    assert!(has(&["admin", "localhost:9", "OUTLAST_ADMIN"]), "{stdout}");
+    assert!(has(&["allow_host", "a,b", "OUTLAST_ALLOW_HOST"]), "{stdout}");
+    assert!(has(&["env.API_KEY", "not", "shown", "fly.toml:2:11"]), "{stdout}");
+    assert!(!stdout.contains("s3cret"), "{stdout}");
+    command.env("OUTLAST_ADMIN", "9");
+    assert_eq!(command.output().await.unwrap().status.code(), Some(2));
 }
 
 #[tokio::test]
