@@ -55,15 +55,21 @@ pub struct Remark {
 }
 
 impl Diagnostic {
-    pub(crate) fn error(message: impl Into<String>) -> Self {
+    /// Nothing can start.
+    #[must_use]
+    pub fn error(message: impl Into<String>) -> Self {
         Self::new(Level::Error, message.into())
     }
 
-    pub(crate) fn warning(message: impl Into<String>) -> Self {
+    /// It is hardly meant so.
+    #[must_use]
+    pub fn warning(message: impl Into<String>) -> Self {
         Self::new(Level::Warning, message.into())
     }
 
-    pub(crate) fn note(message: impl Into<String>) -> Self {
+    /// It is worth knowing.
+    #[must_use]
+    pub fn note(message: impl Into<String>) -> Self {
         Self::new(Level::Note, message.into())
     }
 
@@ -71,23 +77,30 @@ impl Diagnostic {
         Self { level, message, at: None, label: None, also: Vec::new(), hint: None }
     }
 
-    /// What nobody wrote has no place.
-    pub(crate) fn at(mut self, origin: Origin) -> Self {
+    /// Tells where. What nobody wrote has no place.
+    #[must_use]
+    pub fn at(mut self, origin: Origin) -> Self {
         self.at = Some(origin).filter(|origin| *origin != Origin::Default);
         self
     }
 
-    pub(crate) fn label(mut self, label: impl Into<String>) -> Self {
+    /// Tells what the place itself shows.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    pub(crate) fn also(mut self, at: Origin, label: impl Into<String>) -> Self {
+    /// Adds a further place.
+    #[must_use]
+    pub fn also(mut self, at: Origin, label: impl Into<String>) -> Self {
         self.also.push(Remark { at, label: label.into() });
         self
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// Tells what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -134,7 +147,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// The worst first, then in the order in which a reader meets them, and nothing twice.
-pub(crate) fn sort(diagnostics: &mut Vec<Diagnostic>) {
+pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by_key(|diagnostic| {
         let place = diagnostic.place();
         // What has no place comes after what has one.

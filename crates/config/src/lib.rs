@@ -14,13 +14,14 @@ pub mod fly;
 mod keys;
 pub mod outlast;
 pub mod plan;
-mod read;
+pub mod read;
 mod setting;
 mod source;
+mod value;
 
 pub use byte_size::ByteSize;
 pub use check::{Checked, Flags, Sources, Value, check};
-pub use diagnostic::{Diagnostic, Level, Remark};
+pub use diagnostic::{Diagnostic, Level, Remark, sort as sort_diagnostics};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use fly::decode_fly;
 pub use keys::{KeyDoc, VariableDoc, reference, variables};

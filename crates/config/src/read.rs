@@ -1,32 +1,36 @@
 //! Walks a parsed TOML text by hand, keeping byte spans and collecting everything that is wrong.
 //!
-//! It knows tables, keys and types, and nothing of what the keys mean.
+//! It knows tables, keys and types, and nothing of what the keys mean: load plans are read by it too.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::Diagnostic;
+use crate::setting::Setting;
 use crate::source::{Located, Origin, SourceText};
+pub use crate::value::kind_name;
+pub(crate) use crate::value::{go_string, integer_of, truncated};
 
 /// How many syntax errors are told of one text; after some, the rest are echoes of the first.
 const SYNTAX_ERRORS_MAX: usize = 10;
 
-/// The two files differ in how strictly their keys are read.
+/// Files differ in how strictly their keys are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub enum Dialect {
     /// `fly.toml`: letter case of keys is ignored, unknown keys are dropped with a note, as Fly drops them.
     Fly,
-    /// `outlast.toml`: keys are exact, unknown keys are errors.
+    /// `outlast.toml` and load plans: keys are exact, unknown keys are errors.
     Outlast,
 }
 
 /// What an unknown key may be called after all.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Explained {
+pub enum Explained {
     /// A key that a later version will have.
     Later(&'static str),
     /// A key that does not exist, with what to do instead.
@@ -34,8 +38,9 @@ pub(crate) enum Explained {
 }
 
 /// Reads one text.
-pub(crate) struct Reader<'a> {
-    pub(crate) source: &'a SourceText,
+pub struct Reader<'a> {
+    /// What is read.
+    pub source: &'a SourceText,
     pub(crate) dialect: Dialect,
     /// Says more about some unknown keys, by their whole path.
     pub(crate) explain: fn(&str) -> Option<Explained>,
@@ -43,7 +48,10 @@ pub(crate) struct Reader<'a> {
 }
 
 /// Parses a text, or says every syntax error in it.
-pub(crate) fn parse(source: &SourceText) -> Result<DeTable<'_>, Vec<Diagnostic>> {
+///
+/// # Errors
+/// The text is not TOML.
+pub fn parse(source: &SourceText) -> Result<DeTable<'_>, Vec<Diagnostic>> {
     let (table, mut errors) = DeTable::parse_recoverable(&source.text);
     if errors.is_empty() {
         return Ok(table.into_inner());
@@ -59,7 +67,9 @@ pub(crate) fn parse(source: &SourceText) -> Result<DeTable<'_>, Vec<Diagnostic>>
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(
+    /// Reads `source`; `explain` says more about some unknown keys, by their whole path.
+    #[must_use]
+    pub fn new(
         source: &'a SourceText,
         dialect: Dialect,
         explain: fn(&str) -> Option<Explained>,
@@ -67,20 +77,25 @@ impl<'a> Reader<'a> {
         Self { source, dialect, explain, diagnostics: RefCell::default() }
     }
 
-    pub(crate) fn root(&'a self, table: &'a DeTable<'a>) -> Section<'a> {
+    /// The text's outermost table, as [`parse`] gave it.
+    pub fn root(&'a self, table: &'a DeTable<'a>) -> Section<'a> {
         Section { reader: self, path: String::new(), table, span: 0..0, asked: Vec::new() }
     }
 
-    pub(crate) fn say(&self, diagnostic: Diagnostic) {
+    /// Keeps a remark.
+    pub fn say(&self, diagnostic: Diagnostic) {
         self.diagnostics.borrow_mut().push(diagnostic);
     }
 
-    pub(crate) fn at(&self, span: &Range<usize>) -> Origin {
+    /// A place of the text, by its bytes.
+    #[must_use]
+    pub fn at(&self, span: &Range<usize>) -> Origin {
         Origin::File(self.source.place(span.clone()))
     }
 
     /// What was said.
-    pub(crate) fn finish(self) -> Vec<Diagnostic> {
+    #[must_use]
+    pub fn finish(self) -> Vec<Diagnostic> {
         self.diagnostics.into_inner()
     }
 
@@ -115,7 +130,8 @@ fn place_name(section: &str) -> String {
 }
 
 /// `a`, `b` and `c`.
-pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
+#[must_use]
+pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
     let mut text = String::new();
     for (index, name) in names.iter().enumerate() {
         text.push_str(match index {
@@ -129,7 +145,8 @@ pub(crate) fn listed<S: AsRef<str>>(names: &[S]) -> String {
 }
 
 /// The known word that was probably meant.
-pub(crate) fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+#[must_use]
+pub fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
     // Longer words are not misspelt beyond recognition but simply other words, and cost time.
     if word.len() > 64 {
         return None;
@@ -147,18 +164,22 @@ fn join(section: &str, key: &str) -> String {
 }
 
 /// A table being read. Keys that nobody asked for are unknown.
-pub(crate) struct Section<'a> {
-    pub(crate) reader: &'a Reader<'a>,
-    pub(crate) path: String,
-    pub(crate) table: &'a DeTable<'a>,
+pub struct Section<'a> {
+    /// Whose it is.
+    /// Whose it is.
+    pub reader: &'a Reader<'a>,
+    /// The whole path, such as `http_service`; empty for the outermost.
+    pub path: String,
+    /// What stands in it.
+    pub table: &'a DeTable<'a>,
     /// Where the table begins: its header, or the braces of an inline table.
-    pub(crate) span: Range<usize>,
+    pub span: Range<usize>,
     asked: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
     /// The value of a key. The exact spelling wins over others that differ in letter case only.
-    pub(crate) fn take(&mut self, key: &'static str) -> Option<Field<'a>> {
+    pub fn take(&mut self, key: &'static str) -> Option<Field<'a>> {
         self.asked.push(key);
         let same = |name: &str| match self.reader.dialect {
             Dialect::Fly => name.eq_ignore_ascii_case(key),
@@ -181,7 +202,7 @@ impl<'a> Section<'a> {
     }
 
     /// All entries, where keys are the user's own names. None of them is unknown.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> + use<'a> {
+    pub fn entries(&self) -> impl Iterator<Item = (&'a str, Field<'a>)> + use<'a> {
         let (reader, path) = (self.reader, self.path.clone());
         self.table.iter().map(move |(name, value)| {
             let field = Field {
@@ -196,7 +217,7 @@ impl<'a> Section<'a> {
     }
 
     /// Says which keys nobody asked for.
-    pub(crate) fn finish(self) {
+    pub fn finish(self) {
         for (name, _) in self.table {
             let known = self.asked.iter().any(|asked| match self.reader.dialect {
                 Dialect::Fly => name.get_ref().eq_ignore_ascii_case(asked),
@@ -210,32 +231,40 @@ impl<'a> Section<'a> {
 }
 
 /// A key with its value, not looked at yet. Each reading method says what is wrong and then returns `None`.
-pub(crate) struct Field<'a> {
-    pub(crate) reader: &'a Reader<'a>,
+pub struct Field<'a> {
+    /// Whose it is.
+    pub reader: &'a Reader<'a>,
     /// The whole path, such as `http_service.internal_port`.
-    pub(crate) path: String,
-    pub(crate) key_span: Range<usize>,
-    pub(crate) value: &'a DeValue<'a>,
-    pub(crate) span: Range<usize>,
+    pub path: String,
+    /// Where the key stands.
+    pub key_span: Range<usize>,
+    /// What was written.
+    pub value: &'a DeValue<'a>,
+    /// Where the value stands.
+    pub span: Range<usize>,
 }
 
 impl<'a> Field<'a> {
-    pub(crate) fn locate<T>(&self, value: T) -> Located<T> {
+    /// A value made of this one, with its place.
+    pub fn locate<T>(&self, value: T) -> Located<T> {
         Located::new(value, self.span.clone())
     }
 
     /// Says something about the value.
-    pub(crate) fn say(&self, diagnostic: Diagnostic) {
+    pub fn say(&self, diagnostic: Diagnostic) {
         self.reader.say(diagnostic.at(self.reader.at(&self.span)));
     }
 
-    pub(crate) fn mismatch(&self, wanted: &str, hint: impl Into<String>) {
+    /// Says that it is of another type than wanted.
+    pub fn mismatch(&self, wanted: &str, hint: impl Into<String>) {
         let got = kind_name(self.value);
         let message = format!("`{}` must be {wanted}, not {got}", self.path);
         self.say(Diagnostic::error(message).hint(hint));
     }
 
-    pub(crate) fn text(&self) -> Option<Located<String>> {
+    /// A string.
+    #[must_use]
+    pub fn text(&self) -> Option<Located<String>> {
         match self.value {
             DeValue::String(text) => Some(self.locate(text.to_string())),
             _ => {
@@ -245,7 +274,9 @@ impl<'a> Field<'a> {
         }
     }
 
-    pub(crate) fn boolean(&self) -> Option<Located<bool>> {
+    /// True or false.
+    #[must_use]
+    pub fn boolean(&self) -> Option<Located<bool>> {
         match self.value {
             DeValue::Boolean(value) => Some(self.locate(*value)),
             _ => {
@@ -256,7 +287,8 @@ impl<'a> Field<'a> {
     }
 
     /// A whole number; `8080.0` is one too, as in JSON.
-    pub(crate) fn integer(&self) -> Option<Located<i64>> {
+    #[must_use]
+    pub fn integer(&self) -> Option<Located<i64>> {
         if let Some(value) = integer_of(self.value) {
             return Some(self.locate(value));
         }
@@ -273,8 +305,46 @@ impl<'a> Field<'a> {
         None
     }
 
+    /// A number, whole or not.
+    #[must_use]
+    pub fn number(&self) -> Option<Located<f64>> {
+        let number = match self.value {
+            DeValue::Float(float) => float.as_str().replace('_', "").parse().ok(),
+            DeValue::Integer(integer) => integer.as_str().parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.mismatch("a number", "write one such as 0.5, without quotes");
+        }
+        Some(self.locate(number?))
+    }
+
+    /// A duration, such as `"30s"`.
+    #[must_use]
+    pub fn duration(&self) -> Option<Located<Duration>> {
+        match Duration::from_toml(self.value) {
+            Ok(duration) => Some(self.locate(duration)),
+            Err(error) => {
+                let message = format!("`{}`: {error}", self.path);
+                self.say(Diagnostic::error(message).hint(error.hint()));
+                None
+            }
+        }
+    }
+
+    /// A list of whatever.
+    #[must_use]
+    pub fn items(&self) -> Option<Vec<Field<'a>>> {
+        let DeValue::Array(items) = self.value else {
+            self.mismatch("a list", "put its items in brackets, such as [1, 2]");
+            return None;
+        };
+        Some(items.iter().map(|item| self.item(item)).collect())
+    }
+
     /// A list of strings.
-    pub(crate) fn texts(&self) -> Option<Vec<Located<String>>> {
+    #[must_use]
+    pub fn texts(&self) -> Option<Vec<Located<String>>> {
         let DeValue::Array(items) = self.value else {
             let hint = match self.value {
                 DeValue::String(text) => format!("write [{text:?}]"),
@@ -287,7 +357,9 @@ impl<'a> Field<'a> {
         texts.into_iter().collect()
     }
 
-    pub(crate) fn item(&self, item: &'a Spanned<DeValue<'a>>) -> Field<'a> {
+    /// An entry of the list that this is.
+    #[must_use]
+    pub fn item(&self, item: &'a Spanned<DeValue<'a>>) -> Field<'a> {
         Field {
             reader: self.reader,
             path: self.path.clone(),
@@ -297,7 +369,9 @@ impl<'a> Field<'a> {
         }
     }
 
-    pub(crate) fn table(&self) -> Option<Section<'a>> {
+    /// A table.
+    #[must_use]
+    pub fn table(&self) -> Option<Section<'a>> {
         let DeValue::Table(table) = self.value else {
             let hint = match self.value {
                 DeValue::Array(_) => format!("write [{}], with single brackets", self.path),
@@ -309,8 +383,9 @@ impl<'a> Field<'a> {
         Some(self.section(table))
     }
 
-    /// A list of tables. A single table counts as a list of one where Fly says so, see [`Self::tables_or_table`].
-    pub(crate) fn tables(&self) -> Vec<Section<'a>> {
+    /// A list of tables. A single table counts as a list of one where Fly says so, see `tables_or_table`.
+    #[must_use]
+    pub fn tables(&self) -> Vec<Section<'a>> {
         let DeValue::Array(items) = self.value else {
             self.mismatch(
                 "a list of tables",
@@ -354,113 +429,9 @@ impl<'a> Field<'a> {
     }
 }
 
-/// A whole number, also when written as a float.
-pub(crate) fn integer_of(value: &DeValue<'_>) -> Option<i64> {
-    match value {
-        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok(),
-        DeValue::Float(float) => whole(float.as_str().parse().ok()?),
-        _ => None,
-    }
-}
-
-/// The number, if it has no fraction and 64 bits hold it.
-fn whole(float: f64) -> Option<i64> {
-    // Beyond 2⁵³ a float no longer means one integer.
-    let exact = float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0;
-    exact.then(|| truncated(float)).flatten()
-}
-
-/// The number without its fraction, if 64 bits hold it.
-pub(crate) fn truncated(float: f64) -> Option<i64> {
-    #[expect(clippy::cast_possible_truncation, reason = "the range was just checked")]
-    (float.abs() < 9.2e18).then_some(float as i64)
-}
-
-/// `an integer`, `a string`, …
-pub(crate) fn kind_name(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "an integer",
-        DeValue::Float(_) => "a float",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-/// The value as Go prints it by `%v`: numbers in decimal, lists as `[a b]`, tables as `map[k:v]`.
-pub(crate) fn go_string(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => text.to_string(),
-        DeValue::Integer(integer) => {
-            integer_of(value).map_or_else(|| integer.to_string(), |number| number.to_string())
-        }
-        DeValue::Float(float) => go_float(float.as_str()),
-        DeValue::Boolean(value) => value.to_string(),
-        DeValue::Datetime(date) => date.to_string(),
-        DeValue::Array(items) => {
-            let items: Vec<_> = items.iter().map(|item| go_string(item.get_ref())).collect();
-            format!("[{}]", items.join(" "))
-        }
-        DeValue::Table(table) => {
-            let entry = |(key, value): (&Spanned<_>, &Spanned<_>)| {
-                format!("{}:{}", key.get_ref(), go_string(value.get_ref()))
-            };
-            let entries: Vec<_> = table.iter().map(entry).collect();
-            format!("map[{}]", entries.join(" "))
-        }
-    }
-}
-
-/// Go's shortest form: exponents below 1e-4 and from 1e21 on, `+Inf` and `NaN`.
-fn go_float(text: &str) -> String {
-    let Ok(number) = text.parse::<f64>() else { return text.to_owned() };
-    let size = number.abs();
-    if number.is_nan() {
-        return "NaN".to_owned();
-    }
-    if number.is_infinite() {
-        return if number > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    if size != 0.0 && !(1e-4..1e21).contains(&size) {
-        let text = format!("{number:e}");
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, digits) =
-            exponent.strip_prefix('-').map_or(("+", exponent), |digits| ("-", digits));
-        return format!("{mantissa}e{sign}{digits:0>2}");
-    }
-    number.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_become_strings_as_in_go() {
-        let table = [
-            ("10002", "10002"),
-            ("0x1F", "31"),
-            ("1_000", "1000"),
-            ("true", "true"),
-            ("1.0", "1"),
-            ("0.2", "0.2"),
-            ("1e21", "1e+21"),
-            ("1.5e-7", "1.5e-07"),
-            ("inf", "+Inf"),
-            ("-inf", "-Inf"),
-            ("nan", "NaN"),
-            ("'x'", "x"),
-            ("[1, 'a', [2]]", "[1 a [2]]"),
-            ("{b = 1, a = true}", "map[a:true b:1]"),
-            ("2026-01-02", "2026-01-02"),
-        ];
-        for (text, want) in table {
-            let value = DeValue::parse(text).unwrap();
-            assert_eq!(go_string(value.get_ref()), want, "{text}");
-        }
-    }
 
     #[test]
     fn near_words_are_found_and_far_ones_are_not() {

@@ -93,11 +93,15 @@ pub struct Located<T> {
 }
 
 impl<T> Located<T> {
-    pub(crate) fn new(value: T, span: Range<usize>) -> Self {
+    /// Puts a value at its place.
+    #[must_use]
+    pub fn new(value: T, span: Range<usize>) -> Self {
         Self { value, span }
     }
 
-    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Located<U> {
+    /// Changes the value and keeps the place.
+    #[must_use]
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Located<U> {
         Located { value: change(self.value), span: self.span }
     }
 }
