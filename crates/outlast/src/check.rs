@@ -19,7 +19,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let read = Read::all(args.plan.config.as_ref())?;
     match outlast_config::check(&read.with(Flags::from(&args.plan))) {
         Ok(checked) => {
-            diagnostics::print(&checked.notes, &read);
+            diagnostics::print(&checked.notes, &read.texts());
             if args.print {
                 let values = [checked.values, switches()?].concat();
                 read_or_not(print(&values)).map_err(Failure::failed)?;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Err(errors) => {
-            diagnostics::print(&errors, &read);
+            diagnostics::print(&errors, &read.texts());
             Ok(ExitCode::from(EXIT_CONFIG))
         }
     }

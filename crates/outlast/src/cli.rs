@@ -12,6 +12,8 @@ use outlast_config::{
     Accounting, AgentKind, Linger, ParseSettingError, parse_address, parse_duration,
 };
 
+use crate::drill::DrillArgs;
+
 /// Streams that outlast their connections: a gateway for long HTTP streams, and a desktop behind it.
 #[derive(Debug, Parser)]
 #[command(name = "outlast", version, about, max_term_width = 100)]
@@ -30,6 +32,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Prints a fresh one-time link to the desktop
     Link(LinkArgs),
+    /// Holds many long streams, breaks things, checks every byte, and says whether the deployment holds
+    Drill(DrillArgs),
 }
 
 /// What decides the plan. Each flag overrides its variable, the files and the default.

@@ -5,16 +5,14 @@ use std::io::{self, IsTerminal, Write};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use outlast_config::{Diagnostic, Origin, Place, SourceText};
 
-use crate::sources::Read;
-
 /// Prints errors and warnings with their source lines, notes in a line each, on standard error.
-pub(crate) fn print(diagnostics: &[Diagnostic], read: &Read) {
+pub(crate) fn print(diagnostics: &[Diagnostic], texts: &[&SourceText]) {
     let mut stderr = io::stderr().lock();
     let coloured = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     for diagnostic in diagnostics {
         let text = match diagnostic.level {
             outlast_config::Level::Note => note(diagnostic, coloured),
-            _ => render(diagnostic, read, coloured),
+            _ => render(diagnostic, texts, coloured),
         };
         // If nobody reads standard error, nobody misses it.
         let _told = writeln!(stderr, "{text}");
@@ -29,14 +27,14 @@ fn note(diagnostic: &Diagnostic, coloured: bool) -> String {
 }
 
 /// Draws a remark as rustc would.
-fn render(diagnostic: &Diagnostic, read: &Read, coloured: bool) -> String {
+fn render(diagnostic: &Diagnostic, texts: &[&SourceText], coloured: bool) -> String {
     let level = match diagnostic.level {
         outlast_config::Level::Error => Level::ERROR,
         outlast_config::Level::Warning => Level::WARNING,
         outlast_config::Level::Note => Level::NOTE,
     };
     let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()));
-    if let Some((place, source)) = diagnostic.place().and_then(|place| read.text_of(place)) {
+    if let Some((place, source)) = diagnostic.place().and_then(|place| text_of(place, texts)) {
         let label = diagnostic.label.as_deref();
         let primary = AnnotationKind::Primary.span(place.span.clone()).label(label);
         let also = diagnostic.also.iter().filter_map(|remark| match &remark.at {
@@ -67,10 +65,7 @@ fn render(diagnostic: &Diagnostic, read: &Read, coloured: bool) -> String {
     format!("{}\n", renderer.render(&[group]))
 }
 
-impl Read {
-    fn text_of<'a>(&'a self, place: &'a Place) -> Option<(&'a Place, &'a SourceText)> {
-        let sources = [self.fly.as_ref(), self.outlast.as_ref()];
-        let source = sources.into_iter().flatten().find(|source| source.name == place.source)?;
-        Some((place, source))
-    }
+fn text_of<'t>(place: &'t Place, texts: &[&'t SourceText]) -> Option<(&'t Place, &'t SourceText)> {
+    let source = texts.iter().find(|source| source.name == place.source)?;
+    Some((place, source))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use outlast_observe::{Observe, Outcome, RefusalReason};
 
 use crate::cli::Cli;
@@ -47,10 +47,25 @@ fn first_cells(heading: &str) -> BTreeSet<String> {
     rows(heading).iter().flat_map(|row| ticked(row[0])).map(ToOwned::to_owned).collect()
 }
 
+/// Every command with its whole name, `outlast drill origin`.
+fn commands() -> Vec<(String, Command)> {
+    let mut found = Vec::new();
+    let mut left = vec![("outlast".to_owned(), Cli::command())];
+    while let Some((name, command)) = left.pop() {
+        for inner in command.get_subcommands() {
+            left.push((format!("{name} {}", inner.get_name()), inner.clone()));
+        }
+        found.push((name, command));
+    }
+    // The program itself has no flags of its own.
+    found.remove(0);
+    found
+}
+
 #[test]
 fn every_flag_is_listed_with_its_variable_and_no_other() {
-    for command in Cli::command().get_subcommands() {
-        let heading = format!("### outlast {}", command.get_name());
+    for (name, command) in commands() {
+        let heading = format!("### {name}");
         let listed = rows(&heading);
         let flags: BTreeSet<_> = command
             .get_arguments()
@@ -85,7 +100,7 @@ fn every_variable_of_the_configuration_stands_beside_its_flag() {
 fn every_variable_of_the_command_line_is_known_to_the_configuration() {
     let known: BTreeSet<_> =
         outlast_config::variables().iter().map(|variable| variable.env).collect();
-    for command in Cli::command().get_subcommands() {
+    for (_, command) in commands() {
         for arg in command.get_arguments() {
             let Some(env) = arg.get_env().and_then(|env| env.to_str()) else { continue };
             assert!(env == "PORT" || known.contains(env), "{env} would be called unknown");

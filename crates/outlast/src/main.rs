@@ -6,7 +6,9 @@
 mod check;
 mod cli;
 mod data;
+mod descriptors;
 mod diagnostics;
+mod drill;
 mod failure;
 mod greeting;
 #[cfg(test)]
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Link(args) => link::run(&args),
+        Command::Drill(args) => drill::run(args),
     };
     match done {
         Ok(code) => code,

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let plan = match outlast_config::check(&read.with(Flags::from(&args.agent))) {
         Ok(checked) => checked.plan,
         Err(errors) => {
-            diagnostics::print(&errors, &read);
+            diagnostics::print(&errors, &read.texts());
             return Ok(ExitCode::from(EXIT_CONFIG));
         }
     };

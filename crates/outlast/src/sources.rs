@@ -39,6 +39,11 @@ impl Read {
         Ok(Self { fly: None, outlast, env: variables()? })
     }
 
+    /// The texts of the files that were there.
+    pub(crate) fn texts(&self) -> Vec<&SourceText> {
+        [self.fly.as_ref(), self.outlast.as_ref()].into_iter().flatten().collect()
+    }
+
     pub(crate) fn with(&self, flags: Flags) -> outlast_config::Sources<'_> {
         outlast_config::Sources {
             fly: self.fly.clone(),
@@ -81,7 +86,7 @@ fn read_existing(path: &Path) -> Result<SourceText, Failure> {
 }
 
 /// A file that may be absent.
-fn read(path: &Path) -> Result<Option<SourceText>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Option<SourceText>, Failure> {
     let what = || format!("cannot read {}", path.display());
     let length = match std::fs::metadata(path) {
         Ok(metadata) => metadata.len(),

@@ -30,7 +30,7 @@ use crate::machines::{self, Surroundings};
 use crate::news::News;
 use crate::signals::Signals;
 use crate::sources::Read;
-use crate::{diagnostics, logging};
+use crate::{descriptors, diagnostics, logging};
 
 /// Descriptors that are not connections: listeners, logs, machines.
 const DESCRIPTORS_OWN: u64 = 256;
@@ -40,16 +40,16 @@ pub(crate) fn run(args: &UpArgs) -> Result<ExitCode, Failure> {
     let read = Read::all(args.plan.config.as_ref())?;
     let plan = match outlast_config::check(&read.with(Flags::from(&args.plan))) {
         Ok(checked) => {
-            diagnostics::print(&checked.notes, &read);
+            diagnostics::print(&checked.notes, &read.texts());
             checked.plan
         }
         Err(errors) => {
-            diagnostics::print(&errors, &read);
+            diagnostics::print(&errors, &read.texts());
             return Ok(ExitCode::from(EXIT_CONFIG));
         }
     };
     let logging = logging::start(&args.log)?;
-    raise_descriptor_limit();
+    descriptors::raise();
     warn_of_descriptors(&plan);
     // The exchanges have threads of their own; this one starts, watches and ends them.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -329,20 +329,9 @@ fn bind_failure(error: outlast_gateway::BindError) -> Failure {
     Failure::failed(error).hint(hint)
 }
 
-/// A held stream takes two descriptors, and the usual soft limit is 1,024.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!(%error, "the limit of open files stays as it is");
-    }
-}
-
 /// So many clients can each have a connection to a machine; 1 even where there are hardly any descriptors.
 fn connections_for_descriptors() -> usize {
-    use rustix::process::{Resource, getrlimit};
-    connections_within(getrlimit(Resource::Nofile).current)
+    connections_within(descriptors::limit())
 }
 
 fn connections_within(descriptors_max: Option<u64>) -> usize {

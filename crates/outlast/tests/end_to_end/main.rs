@@ -8,6 +8,7 @@ mod command;
 mod deaths;
 mod descriptors;
 mod door;
+mod drill;
 mod incident;
 mod logs;
 mod peers;

@@ -1,0 +1,135 @@
+//! The drill as a user runs it: before the real gateway, with the incident's own limits.
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use outlast_runtime::clock::timeout;
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::support::{INCIDENT, Outlast, free_port, signal};
+
+/// No drill of these tests is planned to take so long.
+const DRILL_TIMEOUT: Duration = Duration::from_secs(100);
+
+/// More runs at once than any drill needs, so that only the gateway limits.
+const RUNS: (&str, &str) = ("outlast.toml", "[agent]\nruns_max = 300\n");
+
+/// Machines on which everything is tested at once are late with everything.
+const LAG: &str = "lag_max = \"30s\"\n";
+
+async fn incident(flags: &[&str]) -> Outlast {
+    let port = format!("3001={}", free_port());
+    let all = [&["--port", &port, "--no-auth"], flags].concat();
+    Outlast::up(&[("fly.toml", INCIDENT), RUNS], &all).await
+}
+
+async fn run(folder: &Path, args: &[&str]) -> (Output, Option<Value>) {
+    let all = [&["drill"], args, &["--json", "drill.json"]].concat();
+    let output = Outlast::command(folder, &all).output();
+    let output = timeout(DRILL_TIMEOUT, output).await.expect("it ends in time").unwrap();
+    let json = std::fs::read(folder.join("drill.json")).ok();
+    (output, json.map(|json| serde_json::from_slice(&json).unwrap()))
+}
+
+/// A preset, sixty times faster, with the patience of a busy machine.
+async fn preset(outlast: &Outlast, name: &str) -> (Option<i32>, Value) {
+    let printed = Outlast::command(outlast.folder.path(), &["drill", "presets", name]).output();
+    let printed = String::from_utf8(printed.await.unwrap().stdout).unwrap();
+    std::fs::write(outlast.folder.path().join("plan.toml"), format!("{LAG}{printed}")).unwrap();
+    let (url, admin) = (format!("http://{}", outlast.gateway), format!("http://{}", outlast.admin));
+    let args = ["plan.toml", "--url", &url, "--admin", &admin, "--time-scale", "60"];
+    let hold = ["--hold", "leaked == 0", "--hold", "ledger_mismatches == 0"];
+    let (output, report) = run(outlast.folder.path(), &[&args[..], &hold].concat()).await;
+    let report = report.unwrap_or_else(|| panic!("{output:?}"));
+    (output.status.code(), report)
+}
+
+#[tokio::test]
+async fn the_incident_shows_its_outage_from_the_26th_stream_on() {
+    let outlast = incident(&["--queue-timeout", "500ms"]).await;
+    let (code, report) = preset(&outlast, "incident").await;
+    assert_eq!((code, &report["verdict"]), (Some(1), &"failed".into()), "{report:#}");
+    assert_eq!(report["first_refusal"]["stream"], 26);
+    assert_eq!(report["first_refusal"]["open"], 25);
+    assert_eq!(report["summary"]["open_max"], 25);
+    assert_eq!(report["summary"]["leaked"], 0);
+    let failed = report["thresholds"].as_array().unwrap().iter().filter(|one| one["held"] == false);
+    assert!(failed.clone().any(|one| one["threshold"] == "refused == 0"), "{failed:?}");
+    let full = report["pool"].as_array().unwrap().iter().any(|sample| sample["in_flight"] == 25);
+    assert!(full, "the pool was seen full");
+}
+
+#[tokio::test]
+async fn with_the_reviewed_limits_the_same_people_are_all_served() {
+    let flags = ["--type", "requests", "--hard-limit", "250", "--soft-limit", "200"];
+    let outlast = incident(&flags).await;
+    for name in ["incident", "tabs-10", "twenty", "fifty"] {
+        let (code, report) = preset(&outlast, name).await;
+        assert_eq!((code, &report["verdict"]), (Some(0), &"held".into()), "{name}: {report:#}");
+        assert_eq!(report["summary"]["completed"], report["summary"]["planned"], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn long_and_flaky_streams_and_steps_hold_too() {
+    let flags = ["--type", "requests", "--hard-limit", "0", "--soft-limit", "0"];
+    let outlast = incident(&flags).await;
+    for name in ["long-15m", "flaky-network", "steps"] {
+        let (code, report) = preset(&outlast, name).await;
+        assert_eq!((code, &report["verdict"]), (Some(0), &"held".into()), "{name}: {report:#}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_drilled_is_an_error_before_any_load() {
+    let folder = Outlast::folder(&[("plan.toml", "[[load]]\nkind = \"chat\"\nuser = 3\n")]);
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    for (args, says) in [
+        (["plan.toml", "--url", &nobody], &["plan.toml:3:1", "`users`"][..]),
+        (["nothing.toml", "--url", &nobody], &["no preset and no file"]),
+        (["tabs-10", "--url", &nobody], &["does not take a connection", "start the server"]),
+        (["tabs-10", "--url", "http://192.0.2.1"], &["--i-own-this-target 192.0.2.1"]),
+        (["tabs-10", "--url", "https://127.0.0.1"], &["is no http:// URL"]),
+    ] {
+        let (output, report) = run(folder.path(), &args).await;
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), report), (Some(2), None), "{args:?}: {told}");
+        for part in says {
+            assert!(told.contains(part), "{args:?}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_drill_tells_the_part_that_it_saw() {
+    let folder = Outlast::folder(&[]);
+    let mut origin =
+        Outlast::command(folder.path(), &["drill", "origin", "--listen", "127.0.0.1:0"]);
+    let mut origin = origin.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(origin.stdout.take().unwrap()).lines();
+    let url = lines.next_line().await.unwrap().unwrap();
+    let url = url.strip_prefix("Serving ").unwrap();
+    let args = ["drill", "tabs-10", "--url", url, "--time-scale", "20", "--json", "part.json"];
+    let drill = Outlast::command(folder.path(), &args).stderr(Stdio::piped()).spawn();
+    let mut drill = drill.unwrap();
+    let mut told = BufReader::new(drill.stderr.take().unwrap()).lines();
+    while let Some(line) = told.next_line().await.unwrap() {
+        if line.contains("10 streaming") || line.contains("10 waiting") {
+            break;
+        }
+    }
+    signal(drill.id().unwrap(), Signal::INT);
+    let ended = timeout(DRILL_TIMEOUT, drill.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(2));
+    let report = std::fs::read(folder.path().join("part.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["ending"], "interrupted");
+    assert_eq!(
+        (&report["summary"]["started"], &report["summary"]["stuck"]),
+        (&10.into(), &10.into())
+    );
+    assert!(report["invalid"][0].as_str().unwrap().contains("interrupted"), "{report:#}");
+}
