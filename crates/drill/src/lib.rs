@@ -10,6 +10,7 @@
 mod check;
 mod client;
 mod desk;
+mod html;
 mod line;
 pub mod origin;
 mod plan;
@@ -27,6 +28,7 @@ mod watch;
 mod wire;
 
 pub use check::Flaw;
+pub use html::{comparison_page, report_page};
 pub use plan::{Arrivals, Blow, Client, Kind, Load, Misfortune, Plan, Reclick, RetryAfter, Start};
 pub use presets::{PRESETS, Preset};
 pub use read::read_plan;

@@ -154,7 +154,12 @@ fn shown(track: &Track, at_ms: u32, column_ms: u32) -> Option<State> {
     let (from, state) = *track.moves.get(after.checked_sub(1)?)?;
     match state {
         State::Over => None,
-        State::TurnedAway | State::Broken => {
+        State::TurnedAway => {
+            // For as long as the answer would have taken.
+            let length = track.until_ms - track.planned_ms;
+            (at_ms < from.saturating_add(length.max(column_ms))).then_some(state)
+        }
+        State::Broken => {
             let until = track.until_ms.max(from.saturating_add(column_ms));
             (at_ms < until).then_some(state)
         }
@@ -267,7 +272,7 @@ pub(crate) mod tests {
         tally.refused(1, 2_000_000, 1);
         tally.ended(1, 2_000_000, Outcome::TurnedAway);
         let picture = heat(&tally.tracks, 1_000, 12);
-        assert_eq!(picture.rows, ["a1c3", "a2h8", ""]);
+        assert_eq!(picture.rows, ["a1c3", "a2h10", ""]);
         let series = series(&tally, 1_000, 12);
         assert_eq!(series[3].counts, [0, 0, 1, 0, 0, 0, 0, 1, 0]);
         assert_eq!(series.iter().map(|sample| sample.refused).collect::<Vec<_>>()[2], 1);

@@ -29,8 +29,10 @@ const DESCRIPTORS_OWN: u64 = 64;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long places may take to come free after the last stream: an unused upstream connection lingers 4 s.
 const SETTLE: Duration = Duration::from_secs(15);
-/// A stream without a byte for so long is silent, at the plan's own speed.
+/// A stream without a byte for so long is silent, at the plan's own speed; but never sooner than after two lines of the
+/// desktop, which sends about one a second at any speed.
 const SILENT: Duration = Duration::from_secs(5);
+const SILENT_MIN: Duration = Duration::from_secs(2);
 /// Streams that one thread drives well.
 const STREAMS_PER_THREAD: usize = 5_000;
 const PROGRESS_EVERY: Duration = Duration::from_millis(250);
@@ -252,7 +254,8 @@ impl Drill {
                 .collect();
             let tracks =
                 jobs.iter().map(|job| Track::new(job.number, job.start.at, job.start.length));
-            let tally = Tally::new(tracks.collect(), SILENT.div_f64(self.plan.scale));
+            let tally =
+                Tally::new(tracks.collect(), SILENT.div_f64(self.plan.scale).max(SILENT_MIN));
             Arc::new(Desk {
                 plan: Arc::clone(&self.plan),
                 asking: Arc::clone(&self.asking),

@@ -20,6 +20,8 @@ pub(crate) struct DrillArgs {
 pub(super) enum DrillCommand {
     /// A server that sends what it is told to, in lines that prove themselves
     Origin(OriginArgs),
+    /// Puts two results beside each other: before and after
+    Compare(CompareArgs),
     /// Lists the plans that come with the drill, or prints one
     Presets(PresetsArgs),
 }
@@ -56,6 +58,9 @@ pub(super) struct RunArgs {
     /// Writes the result as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
+    /// Writes the result as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
     /// Allows load to a host that is not this machine
     #[arg(long, value_name = "HOST")]
     pub(super) i_own_this_target: Option<String>,
@@ -66,6 +71,19 @@ pub(super) struct OriginArgs {
     /// The address to listen on
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8090")]
     pub(super) listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompareArgs {
+    /// The JSON of the first drill
+    #[arg(value_name = "BEFORE")]
+    pub(super) before: PathBuf,
+    /// The JSON of the second drill
+    #[arg(value_name = "AFTER")]
+    pub(super) after: PathBuf,
+    /// Writes both as one page
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

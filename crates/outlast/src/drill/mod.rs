@@ -1,6 +1,7 @@
 //! `outlast drill`: the plan is read, the load is sent, the verdict is the exit code.
 
 mod args;
+mod compare;
 mod progress;
 mod summary;
 
@@ -12,7 +13,7 @@ use anyhow::{Context, anyhow};
 use outlast_config::SourceText;
 use outlast_drill::{
     Drill, Options, PRESETS, Plan, Report, RunError, Target, TargetError, Verdict, origin,
-    read_plan,
+    read_plan, report_page,
 };
 use outlast_runtime::Tasks;
 use tokio::net::TcpListener;
@@ -30,6 +31,7 @@ pub(crate) fn run(args: DrillArgs) -> Result<ExitCode, Failure> {
     descriptors::raise();
     match (args.command, args.run) {
         (Some(DrillCommand::Origin(args)), _) => runtime()?.block_on(serve_origin(&args)),
+        (Some(DrillCommand::Compare(args)), _) => compare::run(&args),
         (Some(DrillCommand::Presets(args)), _) => presets(&args),
         (None, Some(args)) => drill(args),
         (None, None) => {
@@ -64,6 +66,9 @@ fn drill(args: RunArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.json {
         let json = serde_json::to_vec(&report).map_err(Failure::config)?;
         write_file(path, &json)?;
+    }
+    if let Some(path) = &args.html {
+        write_file(path, report_page(&report).as_bytes())?;
     }
     let is_terminal = io::stdout().is_terminal();
     summary::print(&report, is_terminal).map_err(Failure::config)?;

@@ -132,4 +132,14 @@ async fn an_interrupted_drill_tells_the_part_that_it_saw() {
         (&10.into(), &10.into())
     );
     assert!(report["invalid"][0].as_str().unwrap().contains("interrupted"), "{report:#}");
+    let args = ["drill", "compare", "part.json", "part.json", "--html", "compare.html"];
+    let compared = Outlast::command(folder.path(), &args).output().await.unwrap();
+    let table = String::from_utf8(compared.stdout).unwrap();
+    assert_eq!(compared.status.code(), Some(0));
+    assert!(table.contains("says nothing    says nothing"), "{table}");
+    let page = std::fs::read_to_string(folder.path().join("compare.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.len() < 200_000, "{} bytes", page.len());
+    let args = ["drill", "compare", "part.json", "compare.html"];
+    let refused = Outlast::command(folder.path(), &args).output().await.unwrap();
+    assert_eq!(refused.status.code(), Some(2), "a page is no result");
 }
