@@ -23,6 +23,7 @@ pub const PRESETS: &[Preset] = &[
     preset!("steps"),
     preset!("long-15m"),
     preset!("incident"),
+    preset!("deploy"),
     preset!("flaky-network"),
     preset!("soak-24h"),
 ];

@@ -9,7 +9,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::desk::{Counts, Desk};
 use crate::plan::Plan;
 use crate::result::{
-    Ending, ErrorCount, Generator, Heat, PoolSample, Report, SCHEMA, Sample, Verdict,
+    Ending, ErrorCount, Generator, Heat, PoolSample, Report, SCHEMA, Sample, Struck, Verdict,
 };
 use crate::tally::{State, Tally, Track, distribution, milliseconds};
 use crate::target::Target;
@@ -32,6 +32,7 @@ pub(crate) struct Gathered<'g> {
     pub(crate) ending: Ending,
     pub(crate) counts: &'g Counts,
     pub(crate) pool: Vec<PoolSample>,
+    pub(crate) struck: Vec<Struck>,
     pub(crate) leaked: Option<u64>,
     pub(crate) ledger_mismatches: Option<u64>,
 }
@@ -78,7 +79,7 @@ pub(crate) fn gather(known: Gathered<'_>, desks: &[Arc<Desk>], owns: &[Arc<Mutex
         series: series(&tally, column_ms, columns),
         heat: heat(&tally.tracks, column_ms, columns),
         pool: known.pool,
-        misfortunes: Vec::new(),
+        misfortunes: known.struck,
         generator: generator(&tally, owns),
     };
     judge(&mut report, known.plan);

@@ -17,7 +17,8 @@ use crate::desk::{Asking, Counts, Desk, Job};
 use crate::plan::{Client, Plan, Reclick, Start};
 use crate::pool::{Admin, sample};
 use crate::report::{Gathered, gather};
-use crate::result::{Ending, PoolSample, Report};
+use crate::result::{Ending, PoolSample, Report, Struck};
+use crate::server::Server;
 use crate::tally::{State, Tally, Track};
 use crate::target::Target;
 use crate::watch::{Own, watch as watch_thread};
@@ -83,6 +84,9 @@ pub enum RunError {
         /// Of the process.
         limit: u64,
     },
+    /// The plan would do something to a server that is somebody else's.
+    #[error("the plan does something to the server, and the drill has not started it")]
+    NoServer,
     /// The operating system has no threads.
     #[error("cannot start threads")]
     Threads(#[source] io::Error),
@@ -96,6 +100,7 @@ impl RunError {
             Self::Connect { .. } => "start the server first, or correct --url",
             Self::Admin { .. } => "correct --admin, or give its token by --header",
             Self::Descriptors { .. } => "raise it by `ulimit -n`, or plan fewer streams",
+            Self::NoServer => "let the drill start it: outlast drill PLAN --url … -- COMMAND…",
             Self::Threads(_) => "the operating system is out of threads or descriptors",
         }
     }
@@ -136,14 +141,24 @@ pub struct Drill {
     starts: Vec<Start>,
     seed: u64,
     threads: usize,
+    server: Option<Server>,
 }
 
 impl Drill {
-    /// Checks descriptors, target and admin listener.
+    /// Checks descriptors, target and admin listener. `server` is what answers there, if the drill has started it.
     ///
     /// # Errors
     /// Why no load can be sent. None has been.
-    pub async fn prepare(plan: Plan, options: Options) -> Result<Self, RunError> {
+    pub async fn prepare(
+        plan: Plan,
+        options: Options,
+        mut server: Option<Server>,
+    ) -> Result<Self, RunError> {
+        match &mut server {
+            Some(server) => server.plan(&plan.misfortunes),
+            None if plan.misfortunes.is_empty() => {}
+            None => return Err(RunError::NoServer),
+        }
         let seed = options.seed.unwrap_or_else(|| random::number() >> 32);
         let starts = plan.schedule(seed);
         let streams = Plan::overlap(&starts);
@@ -171,7 +186,7 @@ impl Drill {
         let wanted = (1 + streams / STREAMS_PER_THREAD).min(cores);
         let asking = Arc::new(Asking { target, fields, body });
         let threads = threads.unwrap_or(wanted);
-        Ok(Self { plan: Arc::new(plan), asking, admin, starts, seed, threads })
+        Ok(Self { plan: Arc::new(plan), asking, admin, starts, seed, threads, server })
     }
 
     /// The seed, given or made up.
@@ -201,7 +216,7 @@ impl Drill {
     /// # Cancel safety
     /// Dropping the future ends the load without a report.
     pub async fn run(
-        self,
+        mut self,
         progress: &watch::Sender<Progress>,
         interrupted: impl Future<Output = ()>,
     ) -> Result<Report, RunError> {
@@ -216,6 +231,7 @@ impl Drill {
                 move |index: usize| drive(Arc::clone(&desks[index]), Arc::clone(&owns[index]));
             Workers::start("drill", self.threads, work).map_err(RunError::Threads)?
         };
+        let server = self.server.take();
         let mut watcher = Watcher {
             drill: &self,
             desks: &desks,
@@ -223,12 +239,17 @@ impl Drill {
             epoch,
             pool: Vec::new(),
             ledger_mismatches: 0,
+            server,
+            struck: Vec::new(),
         };
         let ending = watcher.until_the_end(progress, interrupted).await;
         workers.stop();
         let took = clock::now().saturating_duration_since(epoch);
         let leaked = watcher.settle(ending).await;
-        let Watcher { pool, ledger_mismatches, .. } = watcher;
+        let Watcher { pool, ledger_mismatches, server, struck, .. } = watcher;
+        if let Some(server) = server {
+            server.stop().await;
+        }
         let gathered = Gathered {
             plan: &self.plan,
             target: &self.asking.target,
@@ -238,6 +259,7 @@ impl Drill {
             ending,
             counts: &counts,
             pool,
+            struck,
             leaked,
             ledger_mismatches: self.admin.as_ref().map(|_| ledger_mismatches),
         };
@@ -300,6 +322,14 @@ async fn drive(desk: Arc<Desk>, own: Arc<Mutex<Own>>) {
     std::future::pending::<()>().await;
 }
 
+/// What happens next to a server of our own.
+async fn happens(server: &mut Option<Server>, epoch: Instant) -> Struck {
+    match server {
+        Some(server) => server.next(epoch).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What looks on while the threads work.
 struct Watcher<'d> {
     drill: &'d Drill,
@@ -308,6 +338,8 @@ struct Watcher<'d> {
     epoch: Instant,
     pool: Vec<PoolSample>,
     ledger_mismatches: u64,
+    server: Option<Server>,
+    struck: Vec<Struck>,
 }
 
 impl Watcher<'_> {
@@ -334,6 +366,7 @@ impl Watcher<'_> {
                     progress.send_replace(self.progress());
                     progress_due = clock::now() + PROGRESS_EVERY;
                 }
+                struck = happens(&mut self.server, self.epoch) => self.struck.push(struck),
                 () = clock::sleep_until(pool_due), if self.drill.admin.is_some() => {
                     self.ask_pool().await;
                     pool_due = clock::now() + pool_every;

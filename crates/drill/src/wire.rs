@@ -68,6 +68,27 @@ pub(crate) async fn read<T>(
     .await
 }
 
+/// Asks once and reads no further than the status.
+///
+/// # Errors
+/// The connection broke, or the answer is none.
+pub(crate) async fn status(address: SocketAddr, request: &[u8]) -> io::Result<u16> {
+    let mut stream = send(address, request).await?;
+    let mut bytes = Vec::new();
+    loop {
+        let count = read(&mut stream, SCRATCH_BYTES, |read| {
+            bytes.extend_from_slice(read);
+            read.len()
+        });
+        let count = count.await?;
+        match parse_head(&bytes).map_err(io::Error::other)? {
+            Some((head, _)) => return Ok(head.status),
+            None if count == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            None => {}
+        }
+    }
+}
+
 /// Asks once and reads the whole answer.
 ///
 /// # Errors

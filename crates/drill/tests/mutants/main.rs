@@ -53,7 +53,7 @@ async fn drill(bug: Bug, client: &str) -> Report {
         threads: Some(1),
         admin: None,
     };
-    let drill = Drill::prepare(plan, options).await.unwrap();
+    let drill = Drill::prepare(plan, options, None).await.unwrap();
     let report = drill.run(&watch::Sender::new(Progress::default()), std::future::pending()).await;
     tasks.cancel();
     tasks.join().await;

@@ -1,5 +1,6 @@
 //! What can be said to `outlast drill`.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -61,9 +62,15 @@ pub(super) struct RunArgs {
     /// Writes the result as a page that needs nothing else
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
+    /// Where the output of COMMAND goes
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(super) server_log: Option<PathBuf>,
     /// Allows load to a host that is not this machine
     #[arg(long, value_name = "HOST")]
     pub(super) i_own_this_target: Option<String>,
+    /// A server to start first, to which the plan's misfortunes happen
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(super) server: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

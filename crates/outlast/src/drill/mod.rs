@@ -5,6 +5,8 @@ mod compare;
 mod progress;
 mod summary;
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,10 +14,11 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use outlast_config::SourceText;
 use outlast_drill::{
-    Drill, Options, PRESETS, Plan, Report, RunError, Target, TargetError, Verdict, origin,
-    read_plan, report_page,
+    Drill, Options, PRESETS, Plan, Report, RunError, Server, ServerCommand, Target, TargetError,
+    Verdict, origin, read_plan, report_page,
 };
 use outlast_runtime::Tasks;
+use outlast_runtime::guard::GuardProgram;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -62,7 +65,8 @@ fn drill(args: RunArgs) -> Result<ExitCode, Failure> {
         threads: args.threads.map(usize::from),
         admin: args.admin.as_deref().map(resolve).transpose()?,
     };
-    let report = runtime()?.block_on(hold(plan, options))?;
+    let command = server_command(args.server, args.server_log.as_deref())?;
+    let report = runtime()?.block_on(hold(plan, options, command))?;
     if let Some(path) = &args.json {
         let json = serde_json::to_vec(&report).map_err(Failure::config)?;
         write_file(path, &json)?;
@@ -113,11 +117,40 @@ fn wrong_run(error: RunError) -> Failure {
     Failure::config(error).hint(hint)
 }
 
-async fn hold(plan: Plan, options: Options) -> Result<Report, Failure> {
+/// The server to start, if there is one.
+fn server_command(
+    command: Vec<OsString>,
+    log: Option<&Path>,
+) -> Result<Option<ServerCommand>, Failure> {
+    if command.is_empty() {
+        return Ok(None);
+    }
+    let log = log.map(|path| {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()));
+        file.map_err(Failure::config)
+    });
+    let guard = GuardProgram::this().map_err(Failure::config)?;
+    Ok(Some(ServerCommand { command, guard, log: log.transpose()? }))
+}
+
+async fn start_server(command: ServerCommand, target: &Target) -> Result<Server, Failure> {
+    let started = Server::start(command, target).await;
+    started.map_err(|error| Failure::config(error).hint("--server-log FILE keeps what it says"))
+}
+
+async fn hold(
+    plan: Plan,
+    options: Options,
+    command: Option<ServerCommand>,
+) -> Result<Report, Failure> {
     let mut signals =
         Signals::new().context("cannot listen to signals").map_err(Failure::config)?;
     let (name, url) = (plan.name.clone(), options.target.url.clone());
-    let drill = Drill::prepare(plan, options).await.map_err(wrong_run)?;
+    let server = match command {
+        Some(command) => Some(start_server(command, &options.target).await?),
+        None => None,
+    };
+    let drill = Drill::prepare(plan, options, server).await.map_err(wrong_run)?;
     let length = outlast_config::format_duration(progress::seconds(drill.length()));
     let (streams, seed) = (drill.streams(), drill.seed());
     eprintln!("{name}: {streams} streams in {length} to {url}; --seed {seed} gives the same again");
