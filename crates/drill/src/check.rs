@@ -199,7 +199,7 @@ impl Checker {
     fn marked_line(&mut self, line: &[u8], findings: &mut Vec<Finding>) {
         match see(self.kind, line) {
             Seen::Filler => {}
-            Seen::ChatEnd => {}
+            Seen::ChatEnd => self.end = self.end.take().map(|_| End::Whole),
             Seen::Damaged { at } => {
                 let detail = format!("in line {}: {}", self.next, shown(line));
                 self.find(findings, Flaw::Corrupt, at, detail);
@@ -212,7 +212,9 @@ impl Checker {
             Seen::Proven { seq, is_end, .. } => {
                 self.place(seq, findings);
                 if is_end {
-                    self.end = Some(End::Whole);
+                    // A chat has a last line of its own still to come.
+                    let is_chat = self.kind == Kind::Chat;
+                    self.end = Some(if is_chat { End::Short } else { End::Whole });
                 }
             }
         }
@@ -289,7 +291,7 @@ impl Checker {
         }
         let rest = self.partial.len();
         match self.end.take() {
-            Some(end) if rest == 0 => end,
+            Some(end) if rest == 0 && end != End::Short => end,
             _ => {
                 let detail = match rest {
                     0 => format!("after line {}, without the last one", self.next),
@@ -378,6 +380,15 @@ mod tests {
         for (name, bytes, flaw, offset, end) in table {
             assert_eq!(judge(Kind::Ndjson, &bytes), (vec![(flaw, offset)], end), "{name}");
         }
+    }
+
+    #[test]
+    fn a_chat_without_its_last_line_is_not_whole() {
+        let mut wire = line(Kind::Chat, "me", 0, Content::End);
+        assert_eq!(judge(Kind::Chat, &wire).1, End::Whole);
+        wire.truncate(wire.len() - "{\"type\":\"done\"}\n".len());
+        assert_eq!(judge(Kind::Chat, &wire).1, End::Short);
+        assert_eq!(judge(Kind::Chat, b"{\"type\":\"done\"}\n").1, End::Short);
     }
 
     fn chat(checker: &mut Checker, lines: &[&str]) -> Vec<Flaw> {

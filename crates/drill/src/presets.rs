@@ -36,6 +36,13 @@ mod tests {
     use crate::read::read_plan;
 
     #[test]
+    fn the_example_is_a_plan() {
+        let text = include_str!("../../../examples/release-gate/plan.toml");
+        let plan = read_plan(&SourceText::new("plan.toml", text)).unwrap();
+        assert_eq!(plan.schedule(1).len(), 50);
+    }
+
+    #[test]
     fn each_is_a_plan_of_its_name_with_a_story_and_thresholds() {
         for preset in PRESETS {
             let plan = read_plan(&SourceText::new(preset.name, preset.text));
