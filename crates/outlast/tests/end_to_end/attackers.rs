@@ -107,6 +107,17 @@ async fn served(gateway: SocketAddr) -> usize {
     served
 }
 
+/// Waits until the gateway has accepted so many: the kernel lets clients connect before that.
+async fn connected(outlast: &Outlast, clients: usize) {
+    let wait = async {
+        while outlast.metrics().await["outlast_client_connections"] < clients as f64 {
+            // Metrics have no event to wait for from outside.
+            clock::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    clock::timeout(Duration::from_secs(20), wait).await.expect("all are accepted");
+}
+
 /// The same number of clients is served before an attack and in the middle of it, while the attackers take `places`.
 async fn changes_nothing(outlast: &Outlast, kind: Attack, places: usize) {
     assert_eq!(served(outlast.gateway).await, REQUESTS, "before");
@@ -118,8 +129,7 @@ async fn changes_nothing(outlast: &Outlast, kind: Attack, places: usize) {
     for _ in 0..ATTACKERS {
         begun.recv().await.unwrap();
     }
-    let metrics = outlast.metrics().await;
-    assert!(metrics["outlast_client_connections"] >= ATTACKERS as f64, "{metrics:?}");
+    connected(outlast, ATTACKERS).await;
     assert_eq!(outlast.service().await["in_flight"], places, "{kind:?}");
     assert_eq!(served(outlast.gateway).await, REQUESTS, "under attack: {kind:?}");
     attackers.cancel();
@@ -183,13 +193,7 @@ async fn slowhttptest(outlast: &Outlast, kind: &[&str]) {
     let size = ["-c", "500", "-r", "500", "-l", "4", "-i", "1", "-p", "2", "-u", &url];
     command.args(kind).args(size).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let attacker = command.spawn().expect("Debian's package slowhttptest is installed");
-    let wait = async {
-        while outlast.metrics().await["outlast_client_connections"] < 500.0 {
-            // Metrics have no event to wait for from outside.
-            clock::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    clock::timeout(Duration::from_secs(10), wait).await.expect("the attack begins");
+    connected(outlast, 500).await;
     assert_eq!(served(outlast.gateway).await, REQUESTS, "under attack: {kind:?}");
     let ended = clock::timeout(Duration::from_secs(20), attacker.wait_with_output()).await;
     let output = ended.expect("it ends after its 4 seconds").unwrap();
