@@ -326,7 +326,7 @@ async fn an_owner_that_is_killed_leaves_nothing_running() {
     let wait = tokio::task::spawn_blocking(move || {
         let mut seen = Vec::new();
         while !seen.iter().any(|line: &String| line.contains("became reachable"))
-            || !seen.iter().any(|line: &String| line.contains("daemon "))
+            || !seen.iter().any(|line: &String| line.contains("[info]daemon "))
         {
             seen.push(lines.next().expect("it goes on").unwrap());
         }
