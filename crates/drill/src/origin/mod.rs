@@ -12,12 +12,13 @@ use std::time::Duration;
 use outlast_protocol::chat::ChatRequest;
 use outlast_runtime::random::Seeded;
 use outlast_runtime::{Tasks, clock};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::desk::SCRIPT;
 use crate::line::{Content, push};
 use crate::plan::Kind;
+use crate::wire;
 pub use script::HELP;
 use script::Script;
 
@@ -70,11 +71,13 @@ struct Refusal {
 async fn answer_all(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut ahead = Vec::new();
-    while let Some(asked) = read_request(&mut stream, &mut ahead).await? {
+    // What is short is boxed: a stream that is sent for hours keeps no room for it.
+    while let Some(asked) = Box::pin(read_request(&mut stream, &mut ahead)).await? {
         match asked {
             Ok(asked) if asked.script.status != 200 => refuse(&mut stream, &asked.script).await?,
             Ok(asked) if asked.kind == Kind::Plain => plain(&mut stream, &asked).await?,
             Ok(asked) => {
+                ahead.shrink_to_fit();
                 if send_stream(&mut stream, &asked).await? == Sent::Cut {
                     return Ok(());
                 }
@@ -109,10 +112,12 @@ async fn read_request(
             let text = "the request is too long\n".to_owned();
             return Ok(Some(Err(Refusal { status: 413, text })));
         }
-        let mut buffer = [0; 2048];
-        match stream.read(&mut buffer).await? {
-            0 => return Ok(None),
-            read => ahead.extend_from_slice(&buffer[..read]),
+        let read = wire::read(stream, REQUEST_BYTES_MAX, |bytes| {
+            ahead.extend_from_slice(bytes);
+            bytes.len()
+        });
+        if read.await? == 0 {
+            return Ok(None);
         }
     }
 }
