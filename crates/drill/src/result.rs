@@ -291,8 +291,14 @@ pub struct Generator {
     pub busiest: f64,
     /// How late planned starts were: the 99th of 100.
     pub start_lag_p99_ms: f64,
+    /// Planned starts that were later than `lag_max`.
+    pub late_starts: u64,
     /// How late a timer of ten a second was: the 99th of 100.
     pub tick_lag_p99_ms: f64,
+    /// Ticks of these timers.
+    pub ticks: u64,
+    /// Of those, ticks that were later than `lag_max`.
+    pub late_ticks: u64,
     /// Descriptors that the process may open.
     pub descriptors: Option<u64>,
     /// Connections that failed for want of descriptors or ports.
