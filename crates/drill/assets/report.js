@@ -88,10 +88,16 @@ function frame(width, height, report) {
     picture.append(svg("text", { x: x(at), y: height - 6, "text-anchor": at ? "middle" : "start" }, at ? time(at) : "0"));
   }
   const marks = () => {
+    // What happened too close together to be written side by side is written in one.
+    const told = [];
     for (const blow of report.misfortunes) {
-      picture.append(svg("line", { class: "blow", x1: x(blow.at_ms), x2: x(blow.at_ms), y1: TOP - 4, y2: TOP + inner.height }));
-      picture.append(svg("text", { class: "mark", x: x(blow.at_ms) + 3, y: TOP - 5 }, blow.what));
+      const at = x(blow.at_ms);
+      picture.append(svg("line", { class: "blow", x1: at, x2: at, y1: TOP - 4, y2: TOP + inner.height }));
+      const last = told.at(-1);
+      if (last && at - last.at < 8 * last.what.length) last.what += `, ${blow.what}`;
+      else told.push({ at, what: blow.what });
     }
+    for (const { at, what } of told) picture.append(svg("text", { class: "mark", x: at + 3, y: TOP - 5 }, what));
   };
   return { picture, inner, x, marks, bottom: TOP + inner.height };
 }
@@ -239,7 +245,8 @@ function said(report) {
   }
   const broken = sum.truncated + sum.failed + sum.stuck;
   if (broken) return `${plural(broken, "stream", "streams")} of ${count(sum.planned)} broke off, failed or never ended.`;
-  return `${count(sum.completed)} of ${count(sum.planned)} streams came to their end and nobody was refused; at most ${count(sum.open_max)} were open at once.`;
+  const left = sum.left ? ` ${plural(sum.left, "was", "were")} left by their client.` : "";
+  return `${count(sum.completed)} of ${count(sum.planned)} streams came to their end and nobody was refused; at most ${count(sum.open_max)} were open at once.${left}`;
 }
 
 function violations(sum) {
@@ -262,7 +269,7 @@ function tiles(report) {
   const mood = (number) => (number ? "bad" : "good");
   const broken = sum.truncated + sum.failed + sum.stuck;
   const all = [
-    tile(`${count(sum.completed)} of ${count(sum.planned)}`, "streams completed"),
+    tile(count(sum.completed), `of ${count(sum.planned)} streams completed`),
     tile(count(sum.refused), "refusals", mood(sum.refused)),
     tile(count(sum.turned_away), "turned away", mood(sum.turned_away)),
     tile(count(broken), "broken, failed, stuck", mood(broken)),

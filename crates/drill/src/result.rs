@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::Flaw;
 
-/// The version of this format. Fields are only ever added.
+/// The version of this format. Fields are only ever added, and what an older file lacks is zero.
 pub const SCHEMA: u32 = 1;
 
 /// A drill and what came of it.
@@ -98,6 +98,7 @@ pub struct Judged {
 
 /// The counts of a drill.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Summary {
     /// Streams that were planned.
     pub planned: u64,
@@ -176,6 +177,7 @@ impl Summary {
 
 /// Durations, in microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Distribution {
     /// How many were measured.
     pub count: u64,
@@ -245,6 +247,7 @@ pub struct Sample {
 
 /// Each stream's state over time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Heat {
     /// The width of a column.
     pub column_ms: u64,
@@ -282,6 +285,7 @@ pub struct Struck {
 
 /// What the drill itself needed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Generator {
     /// Threads that drove streams.
     pub threads: u64,
@@ -303,4 +307,19 @@ pub struct Generator {
     pub descriptors: Option<u64>,
     /// Connections that failed for want of descriptors or ports.
     pub starved: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::empty_report;
+
+    #[test]
+    fn a_report_is_read_as_it_was_written_also_by_an_older_version() {
+        let report = empty_report();
+        let mut json = serde_json::to_value(&report).unwrap();
+        assert_eq!(serde_json::from_value::<Report>(json.clone()).unwrap(), report);
+        json["generator"].as_object_mut().unwrap().remove("late_ticks");
+        assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+    }
 }
