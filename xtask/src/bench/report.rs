@@ -94,8 +94,11 @@ impl Table {
     }
 }
 
+/// A peer that used nothing has no ratio.
 fn number(value: Option<&f64>) -> String {
-    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))
+    value
+        .filter(|value| value.is_finite())
+        .map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -129,6 +132,15 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| c | 2.00 | – | – | – | – |  |  |"), "{text}");
+    }
+
+    #[test]
+    fn a_peer_that_used_nothing_has_no_ratio() {
+        let mut table = Table::default();
+        for (kind, value) in [(Kind::Outlast, 1.0), (Kind::Haproxy, 0.0)] {
+            table.add(kind, vec![Figure { name: "a", value, goal: Goal::None }]);
+        }
+        assert!(table.text().contains("| a | 1.00 | 0.00 | – | – | – |"), "{}", table.text());
     }
 
     #[test]
