@@ -161,7 +161,7 @@ impl Response {
         rules: &ResponseRules,
         wire: &mut Vec<u8>,
     ) {
-        // Once: a head that grows line by line was moved five times.
+        // Once: a head that grows line by line is moved again and again.
         let size: usize =
             headers.iter().map(|field| field.name.len() + field.value.len() + 4).sum();
         wire.reserve(reason.len() + size + rules.lines.len() + OWN_BYTES_ROOM);

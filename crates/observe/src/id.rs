@@ -20,7 +20,7 @@ impl RequestId {
     }
 }
 
-/// Chance for so many ids is fetched at once: a system call for each was 2 % of a small request.
+/// Chance for so many ids is fetched at once: a system call for each was one in six of a small request's.
 const CHANCE_BYTES: usize = 64 * CHANCE_BYTES_EACH;
 const CHANCE_BYTES_EACH: usize = size_of::<u128>();
 
