@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use outlast_http1::{
-    Exchange, Failure, Finished, Inbox, Observer, ReadHead, ReplayRule, Request, RequestTarget,
+    Exchange, Failure, Finished, Inbox, Observer, ReadHead, RepeatRule, ReplayRule, Request, RequestTarget,
     ResponseRules, Version, is_forwarding_claim,
 };
 
@@ -89,6 +89,7 @@ fn rules(request: &Request) -> ResponseRules {
         keep_alive: request.keep_alive,
         lines: Box::default(),
         replay: ReplayRule::Ignore,
+        repeat: RepeatRule::Never,
         upgrade: request.upgrade.clone(),
     }
 }

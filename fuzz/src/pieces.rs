@@ -3,7 +3,7 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use outlast_http1::Transport;
+use outlast_http1::{Presence, Transport};
 
 /// A peer that sends its bytes in pieces of a certain size, then closes or is silent, and keeps what it is sent.
 #[derive(Debug)]
@@ -69,6 +69,10 @@ impl Transport for Pieces<'_> {
     fn abort_on_drop(&mut self) {}
 
     fn close_on_drop(&mut self) {}
+
+    fn presence(&self) -> Presence {
+        Presence::Here
+    }
 
     fn socket(&self) -> Option<&tokio::net::TcpStream> {
         None

@@ -52,11 +52,7 @@ fn run_step(name: &str) -> Result<()> {
             "--test",
         ])),
         // A process of its own: it binds itself to a core. Takes 3 s, and once what the peers' installation takes.
-        "bench" => {
-            let mut bench = std::process::Command::new(std::env::current_exe()?);
-            bench.args(["bench", "--quick", "--only", "requests"]).current_dir(step::root());
-            step::run(bench)
-        }
+        "bench" => step::run(cargo(&["xtask", "bench", "--quick", "--only", "requests"])),
         "docs" => {
             let mut docs = cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
             docs.env("RUSTDOCFLAGS", "-D warnings");

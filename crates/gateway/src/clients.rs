@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
-use outlast_http1::Transport;
+use outlast_http1::{Presence, Transport};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
@@ -187,6 +187,10 @@ impl Transport for Client {
 
     fn close_on_drop(&mut self) {
         self.stream.close_on_drop();
+    }
+
+    fn presence(&self) -> Presence {
+        self.stream.presence()
     }
 
     fn socket(&self) -> Option<&TcpStream> {

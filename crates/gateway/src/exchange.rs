@@ -7,8 +7,8 @@ use std::task::Poll;
 use outlast_admission::{Attempt, Class, MachineKey, Permit, Refusal};
 use outlast_config::Accounting;
 use outlast_http1::{
-    BodyError, Exchange, Failure, Finished, Gather, GatherError, Inbox, Request, ResponseRules,
-    Stage, Transport,
+    BodyError, Exchange, Failure, Finished, Gather, GatherError, Inbox, Presence, RepeatRule,
+    Request, ResponseRules, Stage, Transport,
 };
 use outlast_observe::{
     EndedBy, ExchangeStart, MachineFault, MachineSlot, Outcome, Record, RecordGuard, RefusalReason,
@@ -19,6 +19,7 @@ use outlast_runtime::clock;
 use crate::answer::{Answer, Include, Next};
 use crate::gateway::Lane;
 use crate::upstream::{ConnectError, Dispatch, Origin};
+use crate::vigil::{Vigil, broken_end};
 use crate::watch::{Interrupted, watching};
 use crate::{answer, headers, refusal};
 
@@ -60,6 +61,7 @@ struct Live {
     dispatch: Option<Dispatch>,
     /// The machines that sent it on.
     tried: Vec<MachineKey>,
+    vigil: Vigil,
 }
 
 /// Runs one exchange and says what happens to the client's connection.
@@ -102,10 +104,10 @@ async fn dispatch<T: Transport>(
     };
     let reply = Reply { id, class, include, next: Next::Close };
     guard.record().enter(Stage::Waiting);
-    match begin(lane, inbox, id, guard.record(), &mut request) {
+    match begin(lane, inbox, id, guard.record(), &mut request, dispatch.origin) {
         Ok(exchange) => {
-            let (dispatch, tried) = (Some(dispatch), Vec::new());
-            Ok(Box::new(Live { guard, reply, exchange, dispatch, tried }))
+            let (dispatch, tried, vigil) = (Some(dispatch), Vec::new(), Vigil::default());
+            Ok(Box::new(Live { guard, reply, exchange, dispatch, tried, vigil }))
         }
         Err(error) => {
             drop(dispatch);
@@ -226,13 +228,20 @@ async fn relay<T: Transport>(
 ) -> Next {
     let cut = loop {
         let moved = poll_fn(|cx| {
-            let Live { guard, exchange, dispatch, .. } = &mut *live;
+            let Live { guard, exchange, dispatch, vigil, .. } = &mut *live;
             let record = guard.record();
             if let Poll::Ready(by) = record.poll_ended(cx) {
                 return Poll::Ready(Err(Cut::Ended(by)));
             }
             let machine = &mut dispatch.as_mut().expect("it is at a machine").stream;
-            exchange.poll(cx, client, inbox, machine, record).map_err(Cut::Failure)
+            match exchange.poll(cx, client, inbox, machine, record) {
+                Poll::Ready(result) => Poll::Ready(result.map_err(Cut::Failure)),
+                Poll::Pending => {
+                    let is_deaf = || exchange.is_deaf() || inbox.is_full();
+                    let look = || lost(exchange, client, machine);
+                    vigil.poll(cx, is_deaf, look).map(|failure| Err(Cut::Failure(failure)))
+                }
+            }
         });
         match moved.await {
             Ok(finished) => return settle(lane, *live, finished),
@@ -243,6 +252,19 @@ async fn relay<T: Transport>(
         }
     };
     Box::pin(broken(lane, client, *live, cut)).await
+}
+
+/// What has become of peers that were not read. A client that has finished within an exchange is gone, as one that is read
+/// would be; within a tunnel it is not.
+fn lost<C: Transport, M: Transport>(
+    exchange: &Exchange,
+    client: &C,
+    machine: &M,
+) -> Option<Failure> {
+    if !exchange.is_tunnel() {
+        return (client.presence() != Presence::Here).then_some(Failure::ClientGone(None));
+    }
+    broken_end(client, machine).map(Into::into)
 }
 
 /// The exchange cannot go on.
@@ -292,7 +314,9 @@ fn begin(
     id: RequestId,
     record: &Record,
     request: &mut Request,
+    origin: Origin,
 ) -> Result<Exchange, Failure> {
+    let is_safe = matches!(&*request.target.method, "GET" | "HEAD" | "OPTIONS");
     let region = lane.shared.observe.region();
     let lines = headers::for_machine(record.client(), lane.service.plan.listen, region, id);
     let rules = ResponseRules {
@@ -301,6 +325,11 @@ fn begin(
         keep_alive: request.keep_alive,
         lines: headers::for_client(region, id).into_bytes().into(),
         replay: lane.service.replay_rule(1),
+        repeat: if is_safe && request.body.is_ended() && origin == Origin::Pooled {
+            RepeatRule::Safe
+        } else {
+            RepeatRule::Never
+        },
         upgrade: request.upgrade.take(),
     };
     Exchange::new(request, lines.as_bytes(), rules, inbox).map_err(Failure::RequestBody)

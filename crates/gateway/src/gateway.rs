@@ -352,7 +352,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    use outlast_http1::Transport;
+    use outlast_http1::{Presence, Transport};
     use outlast_testkit::{ScriptedMachine, Wire, eventually};
     use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 
@@ -378,6 +378,10 @@ mod tests {
         fn abort_on_drop(&mut self) {}
 
         fn close_on_drop(&mut self) {}
+
+        fn presence(&self) -> Presence {
+            Presence::Here
+        }
 
         fn socket(&self) -> Option<&tokio::net::TcpStream> {
             None

@@ -19,6 +19,7 @@ mod service;
 mod share;
 mod tunnel;
 mod upstream;
+mod vigil;
 mod watch;
 
 pub use gateway::{

@@ -12,6 +12,7 @@ use outlast_observe::{EndedBy, MachineFault, Outcome, RequestId};
 use crate::exchange::{connect_outcome, wait};
 use crate::gateway::Lane;
 use crate::upstream::Dispatch;
+use crate::vigil::{Vigil, broken_end};
 
 enum Cut {
     Tunnel(TunnelError),
@@ -46,13 +47,19 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
     // However it is cut, neither side may take what it got for everything.
     client.abort_on_drop();
     dispatch.stream.abort_on_drop();
-    let mut tunnel = Tunnel::new(&mut inbox);
+    let (mut tunnel, mut vigil) = (Tunnel::new(&mut inbox), Vigil::default());
     let moved = poll_fn(|cx| {
         if let Poll::Ready(by) = record.poll_ended(cx) {
             return Poll::Ready(Err(Cut::Ended(by)));
         }
         let (received, sent) = (|bytes| record.received(bytes), |bytes| record.sent(bytes));
-        tunnel.poll(cx, &mut client, &mut dispatch.stream, received, sent).map_err(Cut::Tunnel)
+        match tunnel.poll(cx, &mut client, &mut dispatch.stream, received, sent) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(Cut::Tunnel)),
+            Poll::Pending => {
+                let look = || broken_end(&client, &dispatch.stream);
+                vigil.poll(cx, || tunnel.is_deaf(), look).map(|error| Err(Cut::Tunnel(error)))
+            }
+        }
     });
     let outcome = match moved.await {
         Ok(()) => {

@@ -4,8 +4,10 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 
-use outlast_http1::{Inbox, Transport};
+use outlast_http1::{Inbox, Presence, Transport};
 use outlast_observe::{EndedBy, Record};
+
+use crate::vigil::Vigil;
 
 /// What ended the wait early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,7 @@ pub(crate) async fn watching<T: Transport, F: Future>(
     future: F,
 ) -> Result<F::Output, Interrupted> {
     let mut future = pin!(future);
+    let mut vigil = Vigil::default();
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
@@ -29,7 +32,12 @@ pub(crate) async fn watching<T: Transport, F: Future>(
         if let Poll::Ready(by) = record.poll_ended(cx) {
             return Poll::Ready(Err(Interrupted::Ended(by)));
         }
-        inbox.poll_gone(cx, client).map(|_gone| Err(Interrupted::ClientGone))
+        if inbox.poll_gone(cx, client).is_ready() {
+            return Poll::Ready(Err(Interrupted::ClientGone));
+        }
+        // A client that has sent more than is kept is not read.
+        let is_gone = || (client.presence() != Presence::Here).then_some(Interrupted::ClientGone);
+        vigil.poll(cx, || inbox.is_full(), is_gone).map(Err)
     })
     .await
 }

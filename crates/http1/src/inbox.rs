@@ -66,6 +66,12 @@ impl Inbox {
         self.bytes.is_empty()
     }
 
+    /// Whether so much waits that the client is not read: it could go away unnoticed.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() >= INBOX_MAX
+    }
+
     /// Reads until a request head is complete.
     ///
     /// Cancel safety: what has been read stays in the inbox.
@@ -82,7 +88,8 @@ impl Inbox {
         }
         loop {
             let result = scratch::with(|buf| {
-                let read = match ready!(client.poll_read(cx, buf)) {
+                let room = INBOX_MAX - self.bytes.len();
+                let read = match ready!(client.poll_read(cx, &mut buf[..room])) {
                     Ok(0) | Err(_) if self.bytes.is_empty() => {
                         return Poll::Ready(Some(ReadHead::Closed));
                     }

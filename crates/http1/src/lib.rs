@@ -29,6 +29,6 @@ pub use inbox::{Gather, GatherError, INBOX_MAX, Inbox, ReadHead, is_forwarding_c
 pub use pump::{PENDING_MAX, Tunnel, TunnelError};
 pub use relay::{Exchange, Failure, Finished, Observer, Stage};
 pub use request::{Credentials, OWN_PATHS, Request, RequestTarget, Untrusted};
-pub use response::{Replay, ReplayRule, ResponseRules};
+pub use response::{RepeatRule, Replay, ReplayRule, ResponseRules};
 pub use rule::RULES;
-pub use transport::Transport;
+pub use transport::{Presence, Transport};

@@ -10,7 +10,7 @@ use crate::head::{HEAD_BYTES_MAX, HeadError, INTERIM_HEADS_MAX};
 use crate::inbox::Inbox;
 use crate::pump::{Flow, FlowError, Tunnel, TunnelError};
 use crate::request::Request;
-use crate::response::{Replay, ReplayRule, Response, ResponseRules};
+use crate::response::{RepeatRule, Replay, ReplayRule, Response, ResponseRules};
 use crate::scratch;
 use crate::transport::Transport;
 
@@ -133,6 +133,8 @@ struct Heads {
     rules: ResponseRules,
     interim: Flow,
     interim_count: u8,
+    /// Whether the client has got a part of an interim head.
+    is_amid_interim: bool,
     /// The whole request, where it may be sent on.
     request: Option<Box<[u8]>>,
 }
@@ -158,9 +160,9 @@ impl Exchange {
             let consumed = up.feed(&mut bytes)?;
             inbox.put_back(&bytes[consumed..]);
         }
-        let request = match rules.replay {
-            ReplayRule::Follow => up.whole().map(Into::into),
-            ReplayRule::Ignore => None,
+        let request = match (rules.replay, rules.repeat) {
+            (ReplayRule::Ignore, RepeatRule::Never) => None,
+            _ => up.whole().map(Into::into),
         };
         let down = Down::Head(Heads::new(rules, request));
         Ok(Self { up, up_state: Up::Unsent, down })
@@ -175,31 +177,51 @@ impl Exchange {
         let Down::Head(heads) = &mut self.down else {
             unreachable!("a response that has begun is not replayed")
         };
-        let request = heads.request.take().expect("only a request that was kept is sent on");
-        let rules = ResponseRules { replay: rule, ..heads.rules.clone() };
+        heads.rules.replay = rule;
+        heads.partial = Vec::new();
+        let request = heads.request.as_deref().expect("only a request that was kept is sent on");
         self.up = Flow::new(Body::none(), request.to_vec());
         self.up_state = Up::Unsent;
-        self.down = Down::Head(Heads::new(rules, Some(request)));
     }
 
     /// Whether the response has begun: then a failure can only be shown by cutting the connection.
     #[must_use]
     pub fn has_responded(&self) -> bool {
-        !matches!(self.down, Down::Head(_))
+        match &self.down {
+            Down::Head(heads) => heads.is_amid_interim,
+            Down::Body { .. } | Down::Tunnel(_) => true,
+        }
     }
 
-    fn is_tunnel(&self) -> bool {
+    /// Whether the client could go away without being noticed: it is not read, because the machine does not take what it sent,
+    /// or, in a tunnel, because it has finished already. Then [`Transport::presence`] tells.
+    #[must_use]
+    pub fn is_deaf(&self) -> bool {
+        match &self.down {
+            Down::Tunnel(tunnel) => tunnel.is_deaf(),
+            Down::Head(_) | Down::Body { .. } => {
+                self.up_state == Up::Sending && self.up.waiting() > 0
+            }
+        }
+    }
+
+    /// Whether the protocol has changed.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
         matches!(self.down, Down::Tunnel(_))
     }
 
-    /// Prepares the exchange for another machine's connection. False if that would not be safe: some of the request
-    /// has been sent, and the machine may have acted on it.
+    /// Prepares the exchange for a fresh connection in place of one that has died. False if that would not be safe: the
+    /// machine may have acted on the request, and must not do so twice (RFC 9112 section 9.3.1), or has answered.
     pub fn can_restart(&mut self) -> bool {
-        let is_unsent = self.up.is_unsent() && !self.has_responded();
-        if is_unsent {
-            self.up_state = Up::Unsent;
+        let Down::Head(heads) = &self.down else { return false };
+        if !self.up.is_unsent() {
+            let again = heads.request.as_deref().filter(|_| heads.may_repeat());
+            let Some(request) = again else { return false };
+            self.up = Flow::new(Body::none(), request.to_vec());
         }
-        is_unsent
+        self.up_state = Up::Unsent;
+        true
     }
 
     /// Moves bytes both ways until the response is complete.
@@ -287,8 +309,18 @@ impl Exchange {
     ) -> Poll<Result<Finished, Failure>> {
         while let Down::Head(heads) = &mut self.down {
             let mut moved = |bytes| observer.sent(bytes);
-            if let Poll::Ready(flushed) = heads.interim.poll_flush(cx, client, &mut moved) {
-                flushed.map_err(down_failure)?;
+            match heads.interim.poll_flush(cx, client, &mut moved) {
+                Poll::Ready(flushed) => {
+                    flushed.map_err(down_failure)?;
+                    heads.is_amid_interim = false;
+                }
+                Poll::Pending => {
+                    heads.is_amid_interim |= heads.interim.is_partly_sent();
+                    // The client is slow, which is no fault of the machine.
+                    if heads.interim.waiting() >= HEAD_BYTES_MAX {
+                        return Poll::Pending;
+                    }
+                }
             }
             match ready!(heads.poll_read(cx, machine))? {
                 None => {}
@@ -317,7 +349,7 @@ impl Exchange {
             Down::Tunnel(tunnel) => {
                 let (received, sent) =
                     (|bytes| observer.received(bytes), |bytes| observer.sent(bytes));
-                ready!(tunnel.poll(cx, client, machine, received, sent)).map_err(tunnel_failure)?;
+                ready!(tunnel.poll(cx, client, machine, received, sent)).map_err(Failure::from)?;
                 client.close_on_drop();
                 machine.close_on_drop();
                 let (client_keep_alive, machine_keep_alive) = (false, false);
@@ -357,7 +389,13 @@ impl Exchange {
 impl Heads {
     fn new(rules: ResponseRules, request: Option<Box<[u8]>>) -> Box<Self> {
         let interim = Flow::new(Body::none(), Vec::new());
-        Box::new(Self { partial: Vec::new(), rules, interim, interim_count: 0, request })
+        let (partial, interim_count, is_amid_interim) = (Vec::new(), 0, false);
+        Box::new(Self { partial, rules, interim, interim_count, is_amid_interim, request })
+    }
+
+    /// Whether the request may be sent again: it asks for nothing to be changed, and no byte of an answer has come.
+    fn may_repeat(&self) -> bool {
+        self.rules.repeat == RepeatRule::Safe && self.partial.is_empty() && self.interim_count == 0
     }
 
     /// Reads once; None if the final head is not complete yet.
@@ -384,20 +422,18 @@ impl Heads {
     fn parse(&mut self, bytes: &mut [u8]) -> Result<Option<Answer>, Failure> {
         let mut wire = self.interim.take_pending();
         let mut at = 0;
-        let mut response = loop {
+        let (mut response, final_from) = loop {
+            let final_from = wire.len();
             let parsed = Response::parse(&bytes[at..], &self.rules, &mut wire)
                 .map_err(Failure::ResponseHead)?;
             let Some((response, length)) = parsed else {
-                if wire.len() > HEAD_BYTES_MAX {
-                    return Err(Failure::ResponseHead(HeadError::TooLarge));
-                }
                 self.partial = bytes[at..].to_vec();
                 self.interim = Flow::new(Body::none(), wire);
                 return Ok(None);
             };
             at += length;
             if !response.is_interim() {
-                break response;
+                break (response, final_from);
             }
             self.interim_count += 1;
             if self.interim_count > INTERIM_HEADS_MAX {
@@ -405,6 +441,9 @@ impl Heads {
             }
         };
         if let Some(replay) = response.replay.take().filter(|_| self.request.is_some()) {
+            // What the client has begun to get it gets; the head of this answer it does not.
+            wire.truncate(final_from);
+            self.interim = Flow::new(Body::none(), wire);
             return Err(Failure::Replay(replay));
         }
         if response.is_upgrade() {
@@ -424,10 +463,12 @@ impl Heads {
 }
 
 /// Whose doing it was that a tunnel broke.
-fn tunnel_failure(error: TunnelError) -> Failure {
-    match error {
-        TunnelError::Client(error) => Failure::ClientGone(Some(error)),
-        TunnelError::Machine(error) => Failure::MachineConnection(Some(error)),
+impl From<TunnelError> for Failure {
+    fn from(error: TunnelError) -> Self {
+        match error {
+            TunnelError::Client(error) => Self::ClientGone(Some(error)),
+            TunnelError::Machine(error) => Self::MachineConnection(Some(error)),
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct ResponseRules {
     pub lines: Box<[u8]>,
     /// Whether a machine may send the request on to another one.
     pub replay: ReplayRule,
+    /// Whether the request may be sent again when its connection dies before an answer.
+    pub repeat: RepeatRule,
     /// The protocols to which the request asked to change. None: a change is a fault of the machine.
     pub upgrade: Option<Box<str>>,
 }
@@ -41,6 +43,16 @@ pub enum ReplayRule {
     Follow,
     /// The response is relayed as any other: there is no other machine.
     Ignore,
+}
+
+/// What becomes of a request whose connection dies before a byte of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RepeatRule {
+    /// It is sent again, whole: its method is safe (RFC 9110 section 9.2.1), and the connection had served before, so that
+    /// its end most likely has nothing to do with the request.
+    Safe,
+    /// It fails: a machine may have acted on it.
+    Never,
 }
 
 /// Where a machine sends a request on to (Fly's dynamic request routing).
@@ -240,6 +252,7 @@ mod tests {
             keep_alive: true,
             lines: (*b"Via: 1.1 outlast\r\n").into(),
             replay: ReplayRule::Follow,
+            repeat: RepeatRule::Never,
             upgrade: None,
         }
     }

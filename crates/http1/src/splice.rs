@@ -21,8 +21,14 @@ const PIPES_MAX: usize = 64;
 /// Less is left of the body: the copy costs less than the pipe.
 const LEFT_MIN: u64 = 4 * SCRATCH_BYTES as u64;
 
+/// Less at a time is copied as cheaply.
+const WORTH_BYTES: usize = 64 * 1024;
+/// When the system refuses a pipe, so many bodies are copied before it is asked again.
+const REFUSED_SKIPS: u32 = 256;
+
 thread_local! {
     static PIPES: Cell<usize> = const { Cell::new(0) };
+    static REFUSED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// A pipe, and how much is in it.
@@ -33,6 +39,8 @@ pub(crate) struct Conduit {
     filled: usize,
     /// So many bytes may still be taken in.
     left: u64,
+    /// The last time, so many were taken in.
+    last: usize,
 }
 
 impl Conduit {
@@ -46,11 +54,26 @@ impl Conduit {
         if left < LEFT_MIN || PIPES.get() >= PIPES_MAX {
             return None;
         }
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        // Beyond its share of the system's pipes a user gets small ones, which would cost more calls than copying.
-        fcntl_setpipe_size(&write, PIPE_BYTES).ok()?;
+        if REFUSED.get() > 0 {
+            REFUSED.set(REFUSED.get() - 1);
+            return None;
+        }
+        let Ok((read, write)) = pipe() else {
+            REFUSED.set(REFUSED_SKIPS);
+            return None;
+        };
         PIPES.set(PIPES.get() + 1);
-        Some(Box::new(Self { read, write, filled: 0, left }))
+        Some(Box::new(Self { read, write, filled: 0, left, last: PIPE_BYTES }))
+    }
+
+    /// How much is in it.
+    pub(crate) fn filled(&self) -> usize {
+        self.filled
+    }
+
+    /// Whether it carries so much at a time that copying would cost more.
+    pub(crate) fn is_worth_its_pipe(&self) -> bool {
+        self.last >= WORTH_BYTES
     }
 
     /// Whether everything that was taken in has been passed on.
@@ -76,6 +99,7 @@ impl Conduit {
                 Err(error) if is_transient(&error) => {}
                 Ok(count) => {
                     self.filled = count;
+                    self.last = count;
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) => return Poll::Ready(Err(error)),
@@ -105,6 +129,13 @@ impl Conduit {
             }
         }
     }
+}
+
+fn pipe() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    // Beyond its share of the system's pipes a user gets small ones, which would cost more calls than copying.
+    fcntl_setpipe_size(&write, PIPE_BYTES)?;
+    Ok((read, write))
 }
 
 const FLAGS: SpliceFlags = SpliceFlags::NONBLOCK.union(SpliceFlags::MOVE);

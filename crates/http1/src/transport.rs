@@ -4,9 +4,21 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+
+/// Whether a peer is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It may send and be sent to.
+    Here,
+    /// It has ended its sending direction; what it sent before may still be unread.
+    Finished,
+    /// The connection is dead: it was reset.
+    Gone,
+}
 
 /// A bidirectional byte stream: TCP today, TLS and HTTP/2 streams later, a simulated pipe in tests.
 ///
@@ -29,6 +41,9 @@ pub trait Transport: Send + Unpin {
 
     /// Makes the coming drop an orderly close again: everything was said.
     fn close_on_drop(&mut self);
+
+    /// How far the peer has gone, as far as that is known without reading what it sent: for whoever does not read now.
+    fn presence(&self) -> Presence;
 
     /// The socket, where its bytes are the transport's bytes: then bulk may pass without being seen. TLS and simulated
     /// pipes have none.
@@ -58,6 +73,23 @@ impl Transport for TcpStream {
         SockRef::from(&*self).set_linger(None).ok();
     }
 
+    fn presence(&self) -> Presence {
+        let mut fds = [PollFd::new(self, PollFlags::RDHUP)];
+        // An error of poll(2) itself says nothing about the peer.
+        let events = match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(_) => fds[0].revents(),
+            Err(_) => PollFlags::empty(),
+        };
+        // HUP would also be a connection that is closed in order both ways, from which something is still to be read.
+        if events.contains(PollFlags::ERR) {
+            Presence::Gone
+        } else if events.contains(PollFlags::RDHUP) {
+            Presence::Finished
+        } else {
+            Presence::Here
+        }
+    }
+
     fn socket(&self) -> Option<&TcpStream> {
         Some(self)
     }
@@ -80,6 +112,10 @@ impl Transport for DuplexStream {
     fn abort_on_drop(&mut self) {}
 
     fn close_on_drop(&mut self) {}
+
+    fn presence(&self) -> Presence {
+        Presence::Here
+    }
 
     fn socket(&self) -> Option<&TcpStream> {
         None

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::future::poll_fn;
 
 use outlast_http1::{
-    Exchange, Failure, Finished, Inbox, Observer, PENDING_MAX, ReadHead, ReplayRule, Request,
-    ResponseRules, Transport, Untrusted, Version,
+    Exchange, Failure, Finished, Inbox, Observer, PENDING_MAX, ReadHead, RepeatRule, ReplayRule,
+    Request, ResponseRules, Transport, Untrusted,
 };
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -54,19 +54,29 @@ impl Rig {
 
     async fn exchange(&mut self) -> Result<Finished, Failure> {
         let mut request = self.request().await;
-        let rules = ResponseRules {
-            is_head: request.is_head(),
-            client_version: request.version,
-            keep_alive: request.keep_alive,
-            lines: Box::default(),
-            replay: ReplayRule::Ignore,
-            upgrade: request.upgrade.take(),
-        };
+        let rules = rules(&mut request, ReplayRule::Ignore);
         let mut exchange = Exchange::new(&mut request, b"", rules, &mut self.inbox)
             .map_err(Failure::RequestBody)?;
         let Self { client, machine, inbox, counts } = self;
         poll_fn(|cx| exchange.poll(cx, client, inbox, machine, counts)).await
     }
+}
+
+fn rules(request: &mut Request, replay: ReplayRule) -> ResponseRules {
+    ResponseRules {
+        is_head: request.is_head(),
+        client_version: request.version,
+        keep_alive: request.keep_alive,
+        lines: Box::default(),
+        replay,
+        repeat: RepeatRule::Never,
+        upgrade: request.upgrade.take(),
+    }
+}
+
+fn begin(rig: &mut Rig, request: &mut Request, replay: ReplayRule) -> Exchange {
+    let rules = rules(request, replay);
+    Exchange::new(request, b"", rules, &mut rig.inbox).expect("no body")
 }
 
 /// Relays `request`, lets the machine answer with `response` and close once something of the request has come, and returns
@@ -176,6 +186,74 @@ async fn bytes_after_the_last_piece_spoil_the_machines_connection() {
     let (result, ()) = tokio::join!(rig.exchange(), far_ends);
     let want = Finished { status: 200, client_keep_alive: true, machine_keep_alive: false };
     assert_eq!(result.expect("complete"), want);
+}
+
+/// A client that had got half of an interim head was sent another head behind it: what came next was taken for a field.
+#[tokio::test]
+async fn half_an_interim_head_is_followed_by_nothing_else() {
+    let (mut rig, mut client, mut machine) = Rig::new(256);
+    client.write_all(GET.as_bytes()).await.expect("room");
+    let long = format!("HTTP/1.1 103 Early\r\nLink: {}\r\n\r\n", "a".repeat(2000));
+    let mut request = rig.request().await;
+    let mut exchange = begin(&mut rig, &mut request, ReplayRule::Ignore);
+    let Rig { client: near, machine: upstream, inbox, counts } = &mut rig;
+    let (result, ()) =
+        tokio::join!(poll_fn(|cx| exchange.poll(cx, near, inbox, upstream, counts)), async {
+            asked(&mut machine, long.as_bytes()).await;
+            drop(machine);
+        });
+    assert!(matches!(result, Err(Failure::MachineConnection(_))), "{result:?}");
+    assert!(exchange.has_responded(), "only a cut is left");
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_on_amid_an_interim_head_gets_the_rest_of_it_first() {
+    let (mut rig, mut client, mut machine) = Rig::new(256);
+    client.write_all(GET.as_bytes()).await.expect("room");
+    let long = format!("HTTP/1.1 103 Early\r\nLink: {}\r\n\r\n", "a".repeat(2000));
+    let on = "HTTP/1.1 404 X\r\nfly-replay: elsewhere=true\r\nContent-Length: 0\r\n\r\n";
+    let mut request = rig.request().await;
+    let mut exchange = begin(&mut rig, &mut request, ReplayRule::Follow);
+    let Rig { client: near, machine: upstream, inbox, counts } = &mut rig;
+    let sends_on = format!("{long}{on}");
+    let (result, _) = tokio::join!(
+        poll_fn(|cx| exchange.poll(cx, near, inbox, upstream, counts)),
+        asked(&mut machine, sends_on.as_bytes())
+    );
+    assert!(matches!(result, Err(Failure::Replay(_))), "{result:?}");
+    exchange.replay(ReplayRule::Ignore);
+    let (mut other, mut other_end) = duplex(4096);
+    let answer = "HTTP/1.1 204 Done\r\n\r\n";
+    let mut got = vec![0; long.len() + answer.len()];
+    let (result, _, read) = tokio::join!(
+        poll_fn(|cx| exchange.poll(cx, near, inbox, &mut other, counts)),
+        asked(&mut other_end, answer.as_bytes()),
+        client.read_exact(&mut got)
+    );
+    assert_eq!(result.expect("complete").status, 204);
+    read.expect("open");
+    assert_eq!(String::from_utf8(got).expect("text"), format!("{long}{answer}"));
+}
+
+/// A slow client is no fault of the machine, which is not read meanwhile.
+#[tokio::test]
+async fn interim_heads_wait_for_a_client_that_is_slow() {
+    let (mut rig, mut client, mut machine) = Rig::new(256);
+    client.write_all(GET.as_bytes()).await.expect("room");
+    let long = format!("HTTP/1.1 103 Early\r\nLink: {}\r\n\r\n", "a".repeat(30_000));
+    let response = format!("{}HTTP/1.1 204 Done\r\n\r\n", long.repeat(4));
+    let mut got = String::new();
+    let (result, _, _) = tokio::join!(
+        async {
+            let result = rig.exchange().await;
+            rig.client.shutdown().await.expect("open");
+            result
+        },
+        asked(&mut machine, response.as_bytes()),
+        client.read_to_string(&mut got)
+    );
+    assert_eq!(result.expect("complete").status, 204);
+    assert_eq!(got, response);
 }
 
 const UPGRADE: &str =
@@ -307,15 +385,7 @@ async fn an_unsent_request_may_be_tried_on_another_connection() {
     drop(machine);
     client.write_all(GET.as_bytes()).await.expect("room");
     let mut request = rig.request().await;
-    let rules = ResponseRules {
-        is_head: false,
-        client_version: Version::Http11,
-        keep_alive: true,
-        lines: Box::default(),
-        replay: ReplayRule::Ignore,
-        upgrade: None,
-    };
-    let mut exchange = Exchange::new(&mut request, b"", rules, &mut rig.inbox).expect("no body");
+    let mut exchange = begin(&mut rig, &mut request, ReplayRule::Ignore);
     let Rig { client: near, machine, inbox, counts } = &mut rig;
     let result = poll_fn(|cx| exchange.poll(cx, near, inbox, machine, counts)).await;
     assert!(matches!(result, Err(Failure::MachineConnection(_))), "{result:?}");

@@ -3,7 +3,7 @@
 //! [`now`] is monotonic and follows tokio's clock, which tests can pause; [`wall_now`] is for people and
 //! logs and must never decide anything.
 
-pub use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+pub use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout, timeout_at};
 
 /// The monotonic time; paused and advanced by tests through `tokio::time`.
 #[must_use]

@@ -86,6 +86,22 @@ impl Wire {
         in_time("send", self.stream.write_all(bytes.as_ref())).await;
     }
 
+    /// Sends as much of `bytes` as the far end and the sockets between take at once.
+    ///
+    /// # Panics
+    /// When all of it was taken, or the connection failed.
+    pub async fn send_while_taken(&mut self, bytes: &[u8]) {
+        let mut sent = 0;
+        // Nobody takes anything for so long: then nobody reads.
+        while let Ok(count) =
+            tokio::time::timeout(Duration::from_millis(300), self.stream.write(&bytes[sent..]))
+                .await
+        {
+            sent += count.expect("the connection lives");
+            assert!(sent < bytes.len(), "somebody took all {sent} bytes");
+        }
+    }
+
     /// Sends one chunk of the chunked coding.
     pub async fn send_chunk(&mut self, data: &str) {
         self.send(format!("{:x}\r\n{data}\r\n", data.len())).await;
