@@ -110,30 +110,6 @@ async fn a_tunnel_whose_machine_does_not_read_ends_with_its_client() {
     rig.finish().await;
 }
 
-/// Both sides have finished, and the client has yet to take what the machine said: nobody is gone.
-#[tokio::test]
-async fn a_tunnel_that_is_closed_both_ways_is_not_cut_before_all_is_said() {
-    let rig = Rig::start(requests(0)).await;
-    let (mut client, mut machine) = tunnel(&rig).await;
-    client.finish().await;
-    assert_eq!(machine.read_to_end().await.as_deref(), Ok(""));
-    let words = "w".repeat(BULK);
-    let (sent, got) = tokio::join!(
-        async {
-            machine.send(&words).await;
-            machine.finish().await;
-        },
-        async {
-            // Longer than the watch takes to look.
-            tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
-            client.read_to_end().await
-        }
-    );
-    assert_eq!((sent, got.map(|got| got.len())), ((), Ok(BULK)));
-    rig.outcome("completed", 1).await;
-    rig.finish().await;
-}
-
 /// A machine may close a pooled connection in the moment in which a request is written to it: nginx asks again, and so do we.
 #[tokio::test]
 async fn a_safe_request_is_repeated_where_a_pooled_connection_dies_and_no_other() {

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::future::poll_fn;
 
 use outlast_http1::{
-    Exchange, Failure, Finished, Inbox, Observer, PENDING_MAX, ReadHead, RepeatRule, ReplayRule,
-    Request, ResponseRules, Transport, Untrusted,
+    Exchange, Failure, Finished, Inbox, Observer, PENDING_MAX, Presence, ReadHead, RepeatRule,
+    ReplayRule, Request, ResponseRules, Transport, Untrusted,
 };
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -476,6 +476,40 @@ async fn tcp_is_a_transport_and_its_abort_is_a_reset() {
     drop(near);
     let error = far.read(&mut [0; 8]).await.expect_err("a reset, not an end-of-file");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+/// Not only here, finished and reset: what is closed in order both ways may have something to say yet.
+#[tokio::test]
+async fn a_peer_that_is_not_read_shows_whether_it_is_there() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("bound");
+    for is_reset in [false, true] {
+        let mut far = tokio::net::TcpStream::connect(address).await.expect("connect");
+        let (mut near, _) = listener.accept().await.expect("accept");
+        assert_eq!(near.presence(), Presence::Here);
+        far.write_all(b"unread").await.expect("open");
+        far.shutdown().await.expect("open");
+        eventually(|| near.presence() == Presence::Finished).await;
+        if is_reset {
+            far.abort_on_drop();
+            drop(far);
+            eventually(|| near.presence() == Presence::Gone).await;
+        } else {
+            near.shutdown().await.expect("open");
+            assert_eq!(far.read(&mut [0; 8]).await.expect("open"), 0);
+            assert_eq!(near.presence(), Presence::Finished);
+        }
+    }
+}
+
+/// What the kernel does between two sockets has no event here.
+async fn eventually(check: impl Fn() -> bool) {
+    let wait = async {
+        while !check() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), wait).await.expect("in time");
 }
 
 proptest! {
