@@ -1,112 +1,16 @@
 //! The relay between two simulated pipes: what each side sent, and what the other side got.
 
-use std::cell::Cell;
+mod interim;
+mod rig;
+mod upgrade;
+
 use std::future::poll_fn;
 
-use outlast_http1::{
-    Exchange, Failure, Finished, Inbox, Observer, PENDING_MAX, Presence, ReadHead, RepeatRule,
-    ReplayRule, Request, ResponseRules, Transport, Untrusted,
-};
+use outlast_http1::{Failure, Finished, PENDING_MAX, Presence, ReadHead, ReplayRule, Transport};
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-const TRUST_ALL: Untrusted = |_| false;
-const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-#[derive(Default)]
-struct Counts {
-    sent: Cell<usize>,
-    received: Cell<usize>,
-}
-
-impl Observer for Counts {
-    fn responded(&self, _status: u16) {}
-    fn sent(&self, bytes: usize) {
-        self.sent.set(self.sent.get() + bytes);
-    }
-    fn received(&self, bytes: usize) {
-        self.received.set(self.received.get() + bytes);
-    }
-}
-
-struct Rig {
-    client: DuplexStream,
-    machine: DuplexStream,
-    inbox: Inbox,
-    counts: Counts,
-}
-
-impl Rig {
-    /// A relay with `pipe` bytes of room in each direction, and the two far ends.
-    fn new(pipe: usize) -> (Self, DuplexStream, DuplexStream) {
-        let (client, client_end) = duplex(pipe);
-        let (machine, machine_end) = duplex(pipe);
-        let rig = Self { client, machine, inbox: Inbox::default(), counts: Counts::default() };
-        (rig, client_end, machine_end)
-    }
-
-    async fn request(&mut self) -> Box<Request> {
-        match poll_fn(|cx| self.inbox.poll_request(cx, &mut self.client, TRUST_ALL)).await {
-            ReadHead::Request(request) => request,
-            other => panic!("no request: {other:?}"),
-        }
-    }
-
-    async fn exchange(&mut self) -> Result<Finished, Failure> {
-        let mut request = self.request().await;
-        let rules = rules(&mut request, ReplayRule::Ignore);
-        let mut exchange = Exchange::new(&mut request, b"", rules, &mut self.inbox)
-            .map_err(Failure::RequestBody)?;
-        let Self { client, machine, inbox, counts } = self;
-        poll_fn(|cx| exchange.poll(cx, client, inbox, machine, counts)).await
-    }
-}
-
-fn rules(request: &mut Request, replay: ReplayRule) -> ResponseRules {
-    ResponseRules {
-        is_head: request.is_head(),
-        client_version: request.version,
-        keep_alive: request.keep_alive,
-        lines: Box::default(),
-        replay,
-        repeat: RepeatRule::Never,
-        upgrade: request.upgrade.take(),
-    }
-}
-
-fn begin(rig: &mut Rig, request: &mut Request, replay: ReplayRule) -> Exchange {
-    let rules = rules(request, replay);
-    Exchange::new(request, b"", rules, &mut rig.inbox).expect("no body")
-}
-
-/// Relays `request`, lets the machine answer with `response` and close once something of the request has come, and returns
-/// what each side got.
-async fn relay(request: &str, response: &str) -> (Result<Finished, Failure>, String, String) {
-    let (mut rig, mut client, mut machine) = Rig::new(4096);
-    client.write_all(request.as_bytes()).await.expect("room");
-    let mut first = [0; 4];
-    let (result, ()) = tokio::join!(rig.exchange(), async {
-        machine.read_exact(&mut first).await.expect("a request");
-        machine.write_all(response.as_bytes()).await.expect("room");
-        machine.shutdown().await.expect("open");
-    });
-    drop(rig);
-    let mut to_machine = String::from_utf8(first.to_vec()).expect("text");
-    let mut to_client = String::new();
-    client.read_to_string(&mut to_client).await.expect("text");
-    machine.read_to_string(&mut to_machine).await.expect("text");
-    (result, to_client, to_machine)
-}
-
-/// Reads a request head, answers, and returns the head.
-async fn asked(machine: &mut DuplexStream, response: &[u8]) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(machine.read_u8().await.expect("a request"));
-    }
-    machine.write_all(response).await.expect("room");
-    String::from_utf8(head).expect("text")
-}
+use rig::{GET, Rig, TRUST_ALL, asked, begin, relay};
 
 #[tokio::test]
 async fn a_body_is_passed_through_both_ways() {
@@ -146,18 +50,6 @@ async fn a_trailer_that_claims_is_refused_before_the_machine_has_a_whole_request
     assert_eq!(got, "", "nothing of it was sent");
 }
 
-#[tokio::test]
-async fn endless_interim_responses_are_no_response() {
-    let response = "HTTP/1.1 102 Processing\r\n\r\n".repeat(17);
-    let (result, _, _) = relay(GET, &response).await;
-    assert!(matches!(result, Err(Failure::ResponseHead(_))), "{result:?}");
-    let response =
-        format!("{}HTTP/1.1 204 Done\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n".repeat(16));
-    let (result, to_client, _) = relay(GET, &response).await;
-    assert_eq!(result.expect("complete").status, 204);
-    assert_eq!(to_client, response);
-}
-
 /// What a machine says unasked answers another request, or none: an attacker may have made it say so.
 #[tokio::test]
 async fn an_answer_before_the_request_is_none() {
@@ -186,137 +78,6 @@ async fn bytes_after_the_last_piece_spoil_the_machines_connection() {
     let (result, ()) = tokio::join!(rig.exchange(), far_ends);
     let want = Finished { status: 200, client_keep_alive: true, machine_keep_alive: false };
     assert_eq!(result.expect("complete"), want);
-}
-
-/// A client that had got half of an interim head was sent another head behind it: what came next was taken for a field.
-#[tokio::test]
-async fn half_an_interim_head_is_followed_by_nothing_else() {
-    let (mut rig, mut client, mut machine) = Rig::new(256);
-    client.write_all(GET.as_bytes()).await.expect("room");
-    let long = format!("HTTP/1.1 103 Early\r\nLink: {}\r\n\r\n", "a".repeat(2000));
-    let mut request = rig.request().await;
-    let mut exchange = begin(&mut rig, &mut request, ReplayRule::Ignore);
-    let Rig { client: near, machine: upstream, inbox, counts } = &mut rig;
-    let (result, ()) =
-        tokio::join!(poll_fn(|cx| exchange.poll(cx, near, inbox, upstream, counts)), async {
-            asked(&mut machine, long.as_bytes()).await;
-            drop(machine);
-        });
-    assert!(matches!(result, Err(Failure::MachineConnection(_))), "{result:?}");
-    assert!(exchange.has_responded(), "only a cut is left");
-}
-
-#[tokio::test]
-async fn a_request_that_is_sent_on_amid_an_interim_head_gets_the_rest_of_it_first() {
-    let (mut rig, mut client, mut machine) = Rig::new(256);
-    client.write_all(GET.as_bytes()).await.expect("room");
-    let long = format!("HTTP/1.1 103 Early\r\nLink: {}\r\n\r\n", "a".repeat(2000));
-    let on = "HTTP/1.1 404 X\r\nfly-replay: elsewhere=true\r\nContent-Length: 0\r\n\r\n";
-    let mut request = rig.request().await;
-    let mut exchange = begin(&mut rig, &mut request, ReplayRule::Follow);
-    let Rig { client: near, machine: upstream, inbox, counts } = &mut rig;
-    let sends_on = format!("{long}{on}");
-    let (result, _) = tokio::join!(
-        poll_fn(|cx| exchange.poll(cx, near, inbox, upstream, counts)),
-        asked(&mut machine, sends_on.as_bytes())
-    );
-    assert!(matches!(result, Err(Failure::Replay(_))), "{result:?}");
-    exchange.replay(ReplayRule::Ignore);
-    let (mut other, mut other_end) = duplex(4096);
-    let answer = "HTTP/1.1 204 Done\r\n\r\n";
-    let mut got = vec![0; long.len() + answer.len()];
-    let (result, _, read) = tokio::join!(
-        poll_fn(|cx| exchange.poll(cx, near, inbox, &mut other, counts)),
-        asked(&mut other_end, answer.as_bytes()),
-        client.read_exact(&mut got)
-    );
-    assert_eq!(result.expect("complete").status, 204);
-    read.expect("open");
-    assert_eq!(String::from_utf8(got).expect("text"), format!("{long}{answer}"));
-}
-
-/// A slow client is no fault of the machine, which is not read meanwhile.
-#[tokio::test]
-async fn interim_heads_wait_for_a_client_that_is_slow() {
-    let (mut rig, mut client, mut machine) = Rig::new(256);
-    client.write_all(GET.as_bytes()).await.expect("room");
-    let long = format!("HTTP/1.1 103 Early\r\nLink: {}\r\n\r\n", "a".repeat(30_000));
-    let response = format!("{}HTTP/1.1 204 Done\r\n\r\n", long.repeat(4));
-    let mut got = String::new();
-    let (result, _, _) = tokio::join!(
-        async {
-            let result = rig.exchange().await;
-            rig.client.shutdown().await.expect("open");
-            result
-        },
-        asked(&mut machine, response.as_bytes()),
-        client.read_to_string(&mut got)
-    );
-    assert_eq!(result.expect("complete").status, 204);
-    assert_eq!(got, response);
-}
-
-const UPGRADE: &str =
-    "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
-
-#[tokio::test]
-async fn an_upgrade_becomes_a_tunnel_until_both_sides_have_closed() {
-    let (mut rig, mut client, mut machine) = Rig::new(4096);
-    // What a client sends ahead is the new protocol's, if the machine agrees to change.
-    client.write_all(format!("{UPGRADE}ahead").as_bytes()).await.expect("room");
-    let agreed = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nfirst";
-    let far_ends = async {
-        let head = asked(&mut machine, agreed).await;
-        assert!(head.contains("\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"), "{head}");
-        let mut bytes = [0; 5];
-        machine.read_exact(&mut bytes).await.expect("open");
-        assert_eq!(&bytes, b"ahead");
-        machine.write_all(b" and later").await.expect("open");
-        machine.shutdown().await.expect("open");
-        let mut to_client = vec![0; agreed.len() + 10];
-        client.read_exact(&mut to_client).await.expect("open");
-        assert!(to_client.ends_with(b"\r\n\r\nfirst and later"), "{}", to_client.escape_ascii());
-        // One side has closed, the other goes on.
-        client.write_all(b"still here").await.expect("open");
-        client.shutdown().await.expect("open");
-        let mut rest = String::new();
-        machine.read_to_string(&mut rest).await.expect("text");
-        rest
-    };
-    let (result, rest) = tokio::join!(rig.exchange(), far_ends);
-    assert_eq!(rest, "still here");
-    let want = Finished { status: 101, client_keep_alive: false, machine_keep_alive: false };
-    assert_eq!(result.expect("complete"), want);
-    assert!(rig.counts.received.get() > UPGRADE.len() - 30 && rig.counts.sent.get() > agreed.len());
-}
-
-#[tokio::test]
-async fn an_upgrade_that_the_machine_declines_is_an_ordinary_exchange() {
-    let response = "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno";
-    let (result, to_client, _) = relay(&format!("{UPGRADE}{GET}"), response).await;
-    assert_eq!(to_client, response);
-    assert!(result.expect("complete").client_keep_alive, "what was sent ahead is a request");
-}
-
-#[tokio::test]
-async fn a_change_of_protocol_that_nobody_asked_for_is_a_fault_of_the_machine() {
-    let response = "HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    for request in [GET, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"]
-    {
-        let (result, to_client, to_machine) = relay(request, response).await;
-        assert!(matches!(result, Err(Failure::ResponseHead(_))), "{result:?}");
-        assert_eq!(to_client, "");
-        assert!(!to_machine.contains("Upgrade"), "{to_machine}");
-    }
-}
-
-#[tokio::test]
-async fn interim_responses_come_before_the_final_one() {
-    let response = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n\
-                    HTTP/1.1 204 Done\r\n\r\n";
-    let (result, to_client, _) = relay(GET, response).await;
-    assert_eq!(result.expect("complete").status, 204);
-    assert_eq!(to_client, response);
 }
 
 #[tokio::test]
