@@ -10,6 +10,7 @@
 
 mod authority;
 mod body;
+mod credentials;
 mod head;
 mod inbox;
 mod pump;
@@ -24,11 +25,12 @@ mod trailers;
 mod transport;
 
 pub use body::{Body, BodyError, Coding};
+pub use credentials::Credentials;
 pub use head::{HEAD_BYTES_MAX, HeadError, Version};
 pub use inbox::{Gather, GatherError, INBOX_MAX, Inbox, ReadHead, is_forwarding_claim};
 pub use pump::{PENDING_MAX, Tunnel, TunnelError};
 pub use relay::{Exchange, Failure, Finished, Observer, Stage};
-pub use request::{Credentials, OWN_PATHS, Request, RequestTarget, Untrusted};
+pub use request::{OWN_PATHS, Request, RequestTarget, Untrusted};
 pub use response::{RepeatRule, Replay, ReplayRule, ResponseRules};
 pub use rule::RULES;
 pub use transport::{Presence, Transport};

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use httparse::Header;
 
 use crate::body::Body;
+use crate::credentials::Credentials;
 use crate::head::{
     FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, TARGET_BYTES_MAX, Version, check_line_ends,
     check_partial, decimal, has_token, is, push_field, version,
@@ -57,17 +58,6 @@ const EXPECTATION: &[u8] = b"Expect: 100-continue\r\n";
 
 /// Room for the request line's own bytes and for the lines that the gateway adds, so that the head is allocated once.
 const OWN_LINES_ROOM: usize = 448;
-
-/// The fields that say who asks, as sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Credentials {
-    /// All `Cookie` fields.
-    pub cookie: Option<Box<str>>,
-    /// The `Authorization` field.
-    pub authorization: Option<Box<str>>,
-    /// The `Origin` field.
-    pub origin: Option<Box<str>>,
-}
 
 impl Request {
     /// Parses the head at the start of `bytes` and says how long it was; None if it is not complete yet.
@@ -149,13 +139,9 @@ impl Request {
             body,
             keep_alive: keep_alive(version, &fields),
             wire: rewrite(&line, head.headers, &fields, untrusted),
-            credentials: path.starts_with(OWN_PATHS).then(|| {
-                Box::new(Credentials {
-                    cookie: text(head.headers, "cookie"),
-                    authorization: text(head.headers, "authorization"),
-                    origin: text(head.headers, "origin"),
-                })
-            }),
+            credentials: path
+                .starts_with(OWN_PATHS)
+                .then(|| Box::new(Credentials::of(head.headers))),
         })
     }
 }
@@ -248,16 +234,6 @@ fn rewrite(
         wire.extend_from_slice(EXPECTATION);
     }
     wire
-}
-
-/// All fields of the name, joined as RFC 6265 section 5.4 joins cookies; None if there is none or it is not text.
-fn text(headers: &[Header<'_>], name: &str) -> Option<Box<str>> {
-    let values: Vec<&str> = headers
-        .iter()
-        .filter(|field| is(field.name, name))
-        .filter_map(|field| str::from_utf8(field.value).ok())
-        .collect();
-    (!values.is_empty()).then(|| values.join("; ").into())
 }
 
 #[cfg(test)]
