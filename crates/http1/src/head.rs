@@ -11,6 +11,8 @@ pub(crate) const INTERIM_HEADS_MAX: u8 = 16;
 pub(crate) const FIELDS_MAX: usize = 128;
 /// The longest request target; RFC 9112 section 3 asks for at least 8000 bytes.
 pub(crate) const TARGET_BYTES_MAX: usize = 8192;
+/// The most digits of a `Content-Length`, zeros in front included. 19 nines are 8 EiB, which no number of 64 bits fails to hold.
+const LENGTH_DIGITS_MAX: usize = 19;
 
 /// The HTTP version of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +51,8 @@ pub enum HeadError {
     /// RFC 9112 section 3.2: exactly one valid `Host`.
     #[error("a request has exactly one valid host")]
     Host,
-    /// RFC 9112 section 6.3: two lengths, a list, or not a number.
-    #[error("Content-Length is not one decimal number")]
+    /// RFC 9112 section 6.3: two lengths, a list, not a number, or one of more than 19 digits.
+    #[error("Content-Length is not one decimal number of at most {LENGTH_DIGITS_MAX} digits")]
     ContentLength,
     /// RFC 9112 section 6.1: both ways to frame at once, or chunks in HTTP/1.0.
     #[error("Transfer-Encoding beside Content-Length, or in HTTP/1.0")]
@@ -137,7 +139,9 @@ impl<'h> Fields<'h> {
         let (mut transfer_encoding, mut upgrade, mut te) = (None, None, None);
         for field in fields {
             if is(field.name, "content-length") {
-                let length = decimal(field.value).ok_or(HeadError::ContentLength)?;
+                let is_short = field.value.len() <= LENGTH_DIGITS_MAX;
+                let length = decimal(field.value).filter(|_| is_short);
+                let length = length.ok_or(HeadError::ContentLength)?;
                 if scan.content_length.replace(length).is_some() {
                     return Err(HeadError::ContentLength);
                 }
@@ -213,6 +217,18 @@ pub(crate) fn decimal(value: &[u8]) -> Option<u64> {
         return None;
     }
     str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// What is passed on of a field. A `Content-Length` goes without the zeros in front of it, which RFC 9110 section 8.6 allows
+/// and programs that read it as octal, or into a few bytes, take for another number.
+pub(crate) fn relayed_value<'h>(field: &Header<'h>) -> &'h [u8] {
+    match field.value {
+        [zeros @ .., _last] if is(field.name, "content-length") => {
+            let zeros = zeros.iter().take_while(|digit| **digit == b'0').count();
+            &field.value[zeros..]
+        }
+        value => value,
+    }
 }
 
 /// Refuses a complete head that has a line feed without its carriage return.

@@ -8,7 +8,7 @@ use crate::body::Body;
 use crate::credentials::Credentials;
 use crate::head::{
     FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, TARGET_BYTES_MAX, Version, check_line_ends,
-    check_partial, decimal, has_token, is, push_field, version,
+    check_partial, decimal, has_token, is, push_field, relayed_value, version,
 };
 use crate::inbox::Inbox;
 use crate::target::{host, split_target};
@@ -214,7 +214,7 @@ fn rewrite(
         }
         match decimal(field.value).filter(|_| counts_forwards(method, field)) {
             Some(left) => push_field(&mut wire, field.name, (left - 1).to_string().as_bytes()),
-            None => push_field(&mut wire, field.name, field.value),
+            None => push_field(&mut wire, field.name, relayed_value(field)),
         }
     }
     // Ours to the next hop, where the client's own have ended (RFC 9110 section 7.6.1).
@@ -275,6 +275,19 @@ mod tests {
             let head = format!("{method} http://b HTTP/1.1\r\nHost: a\r\n\r\n");
             let (request, _) = parse(&head).expect("valid").expect("complete");
             assert!(request.wire.starts_with(start.as_bytes()), "{method}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_passed_on_without_the_zeros_in_front_of_it() {
+        for (sent, passed_on) in
+            [("0000000000000000010", "10"), ("000", "0"), ("0", "0"), ("100", "100")]
+        {
+            let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {sent}\r\n\r\n");
+            let (request, _) = parse(&head).expect("valid").expect("complete");
+            let wire = String::from_utf8(request.wire).expect("text");
+            assert!(wire.ends_with(&format!("\r\nContent-Length: {passed_on}\r\n")), "{wire}");
+            assert_eq!(request.body, Body::length(passed_on.parse().expect("a number")));
         }
     }
 
@@ -412,6 +425,7 @@ mod tests {
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n", 400),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n", 400),
             ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 00000000000000000003\r\n", 400),
             (
                 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n",
                 400,

@@ -7,7 +7,7 @@ use httparse::Header;
 use crate::body::{Body, Coding};
 use crate::head::{
     FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, Version, check_line_ends, check_partial,
-    has_token, is, push_field, version,
+    has_token, is, push_field, relayed_value, version,
 };
 use crate::request::keep_alive;
 
@@ -191,7 +191,7 @@ impl Response {
                 || (is_never_framed(self.status)
                     && (is(field.name, "content-length") || is(field.name, "transfer-encoding")));
             if !is_dropped {
-                push_field(wire, field.name, field.value);
+                push_field(wire, field.name, relayed_value(field));
             }
         }
         if !self.is_interim() {
@@ -289,6 +289,9 @@ mod tests {
         assert!(response.machine_keep_alive, "it tells the length of what was not sent");
         let for_head = ResponseRules { is_head: true, ..rules() };
         assert!(parse(&head(200), &for_head).expect("valid").0.body.is_ended());
+        let zeros = "HTTP/1.1 200 X\r\nContent-Length: 0012\r\n\r\n";
+        let (response, wire) = parse(zeros, &rules()).expect("valid");
+        assert!(response.body == Body::length(12) && wire.contains("Content-Length: 12\r\n"));
         let (response, wire) = parse("HTTP/1.1 200 X\r\n\r\n", &rules()).expect("valid");
         assert!(response.body.is_until_close() && wire.contains("Connection: close\r\n"));
         assert!(!response.machine_keep_alive && !response.client_keep_alive);
@@ -368,6 +371,7 @@ mod tests {
             "HTTP/1.1 200 X\rY: z\r\n\r\n",
             "HTTP/1.1 200 X\r\nContent-Length: -1\r\n\r\n",
             "HTTP/1.1 200 X\r\nContent-Length: 1, 1\r\n\r\n",
+            "HTTP/1.1 200 X\r\nContent-Length: 00000000000000000003\r\n\r\n",
             "HTTP/1.1 200 X\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
             "HTTP/1.0 200 X\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 X\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
