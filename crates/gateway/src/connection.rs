@@ -66,7 +66,7 @@ enum Head {
     Refused(HeadError),
 }
 
-/// Reads a head under its clock: from the accept, or from the first byte of a later head.
+/// Reads a head under its clock: from the accept, or from the first byte of a later head that is more than an empty line.
 async fn read_head<T: Transport>(
     lane: &Lane,
     client: &mut T,
@@ -74,11 +74,11 @@ async fn read_head<T: Transport>(
     turn: Turn,
 ) -> Head {
     let clocks = &lane.shared.plan.clocks;
-    if turn == Turn::Later && inbox.is_empty() {
+    if turn == Turn::Later && !inbox.has_begun() {
         let begun = poll_fn(|cx| match inbox.poll_request(cx, client, is_forwarding_claim) {
             Poll::Ready(head) => Poll::Ready(Some(head)),
-            Poll::Pending if inbox.is_empty() => Poll::Pending,
-            Poll::Pending => Poll::Ready(None),
+            Poll::Pending if inbox.has_begun() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         });
         match clock::timeout(clocks.keep_alive, begun).await {
             Ok(Some(head)) => return head.into(),
@@ -89,9 +89,9 @@ async fn read_head<T: Transport>(
     let head = poll_fn(|cx| inbox.poll_request(cx, client, is_forwarding_claim));
     match clock::timeout(clocks.head, head).await {
         Ok(head) => head.into(),
+        Err(_elapsed) if inbox.has_begun() => Head::TimedOut,
         // Browsers open connections ahead of need: one that never spoke is not an error.
-        Err(_elapsed) if inbox.is_empty() => Head::None,
-        Err(_elapsed) => Head::TimedOut,
+        Err(_elapsed) => Head::None,
     }
 }
 

@@ -4,6 +4,7 @@ mod common;
 
 use std::io::ErrorKind;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use common::{INTERNAL_PORT, Rig, plan};
 use outlast_config::{Accounting, Plan, ServiceKind};
@@ -105,6 +106,36 @@ async fn a_client_with_its_share_of_connections_gets_no_more_of_them() {
     rig.in_flight(1).await;
     assert!(rig.counted(refused));
     drop((second, fourth));
+    rig.finish().await;
+}
+
+/// Some clients end a body by a line that is no part of it (RFC 9112 section 2.2). An idle connection is none the less idle, and
+/// was once answered 408 for the request that never began.
+#[tokio::test]
+async fn an_empty_line_after_a_request_begins_no_head() {
+    let mut plan = requests();
+    plan.clocks.head = Duration::from_millis(50);
+    plan.clocks.keep_alive = Duration::from_millis(500);
+    let rig = Rig::start(plan).await;
+    let mut client = rig.client().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi\r\n").await;
+    let mut machine = rig.machine.accept().await;
+    machine.read_until("\r\n\r\nhi").await;
+    machine.send(SHORT).await;
+    assert_eq!(client.read_message().await.1, "hi");
+    client.send("\r\n\r").await;
+    client.send(format!("\n{GET}")).await;
+    machine.read_head().await;
+    machine.send(SHORT).await;
+    assert_eq!(client.read_message().await.1, "hi");
+    client.send("\r\n").await;
+    assert_eq!(client.read_to_end().await.as_deref(), Ok(""), "closed, and nothing is said");
+    // More than any client sends by mistake is the beginning of something.
+    let mut client = rig.client().await;
+    client.send("\r\n".repeat(9)).await;
+    assert!(client.read_message().await.0.starts_with("HTTP/1.1 408 "));
+    rig.outcome("completed", 2).await;
+    rig.outcome("timed_out", 1).await;
     rig.finish().await;
 }
 

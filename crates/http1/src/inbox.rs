@@ -12,6 +12,8 @@ use crate::transport::Transport;
 
 /// The most bytes kept for a client that sends ahead; then its connection is not read (the kernel's window fills).
 pub const INBOX_MAX: usize = 64 * 1024;
+/// So many empty lines before a request are nothing yet. RFC 9112 section 2.2 asks for one at least.
+const EMPTY_LINES_MAX: usize = 8;
 
 /// What a client sent ahead. Empty, and without memory, between heads and while a stream runs.
 #[derive(Debug, Default)]
@@ -70,6 +72,17 @@ impl Inbox {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.bytes.len() >= INBOX_MAX
+    }
+
+    /// Whether a client has begun a request head: empty lines, which some send after a body, are none
+    /// (RFC 9112 section 2.2), and half an empty line is none either.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        let mut rest = self.bytes.as_slice();
+        for _ in 0..EMPTY_LINES_MAX {
+            rest = rest.strip_prefix(b"\r\n").unwrap_or(rest);
+        }
+        !matches!(rest, [] | [b'\r'])
     }
 
     /// Reads until a request head is complete.
