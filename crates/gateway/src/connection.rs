@@ -8,7 +8,7 @@ use std::task::Poll;
 use outlast_http1::{
     HeadError, Inbox, OWN_PATHS, ReadHead, Request, RequestTarget, Transport, is_forwarding_claim,
 };
-use outlast_observe::{Outcome, RefusalReason, RequestId, TimedClock};
+use outlast_observe::{ConnectionClose, Outcome, RefusalReason, RequestId, TimedClock};
 use outlast_runtime::clock;
 
 use crate::answer::{Answer, Include, Next, close_politely};
@@ -83,7 +83,11 @@ async fn read_head<T: Transport>(
         match clock::timeout(clocks.keep_alive, begun).await {
             Ok(Some(head)) => return head.into(),
             Ok(None) => {}
-            Err(_elapsed) => return Head::None,
+            Err(_elapsed) => {
+                let reason = ConnectionClose::KeepAlive;
+                lane.shared.observe.connection_closed(lane.service.index, reason);
+                return Head::None;
+            }
         }
     }
     let head = poll_fn(|cx| inbox.poll_request(cx, client, is_forwarding_claim));

@@ -341,7 +341,7 @@ fn settle(lane: &Lane, live: Live, finished: Finished) -> Next {
     let dispatch = dispatch.expect("it was at a machine");
     if finished.machine_keep_alive {
         match lane.service.plan.limits.accounting {
-            Accounting::Requests => dispatch.into_pool(&lane.pool, &lane.service),
+            Accounting::Requests => dispatch.into_pool(lane),
             Accounting::Connections => {
                 let idle_timeout = lane.shared.plan.upstream.idle_timeout;
                 lane.tasks.spawn_uncancelled(dispatch.linger(idle_timeout));

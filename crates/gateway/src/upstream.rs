@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use outlast_admission::{MachineKey, Permit};
+use outlast_observe::ConnectionClose;
 use outlast_runtime::clock;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::accept::is_out_of_descriptors;
+use crate::gateway::Lane;
 use crate::service::{Service, SocketCount};
 
 /// A machine's pool keeps at most so many connections per thread; more are closed after their exchange.
@@ -116,11 +118,14 @@ impl Dispatch {
     }
 
     /// The exchange is over, and the connection can serve another one: in `requests`, the place is free at once.
-    pub(crate) fn into_pool(self, pool: &Pool, service: &Service) {
-        let key = self.permit.machine();
+    pub(crate) fn into_pool(self, lane: &Lane) {
+        let (service, key) = (&lane.service, self.permit.machine());
         drop(self.permit);
         drop(self.socket);
-        pool.put(service.index, key, service.address(key), self.stream);
+        let kept = lane.pool.put(service.index, key, service.address(key), self.stream);
+        if let Err(_superfluous) = kept {
+            lane.shared.observe.connection_closed(service.index, ConnectionClose::PoolFull);
+        }
     }
 
     /// The exchange is over, and the connection lingers with its place until the machine closes it, `idle_timeout` has
@@ -154,13 +159,22 @@ impl Pool {
         None
     }
 
-    fn put(&self, service: usize, key: MachineKey, address: SocketAddr, stream: TcpStream) {
+    /// Keeps a connection, or gives it back if there is no room.
+    fn put(
+        &self,
+        service: usize,
+        key: MachineKey,
+        address: SocketAddr,
+        stream: TcpStream,
+    ) -> Result<(), TcpStream> {
         let mut idle = self.idle.lock().expect("no panic while held");
         let connections = idle.entry((service, key)).or_default();
-        if connections.len() < IDLE_CONNECTIONS_MAX {
-            connections.push(Idle { stream, address, since: clock::now() });
-            self.filled.notify_one();
+        if connections.len() >= IDLE_CONNECTIONS_MAX {
+            return Err(stream);
         }
+        connections.push(Idle { stream, address, since: clock::now() });
+        self.filled.notify_one();
+        Ok(())
     }
 
     /// Closes connections that nobody used for `idle_timeout`. Sleeps without a timer while the pool is empty.

@@ -9,8 +9,11 @@ use std::time::Duration;
 use common::{INTERNAL_PORT, Rig, plan};
 use outlast_config::{Accounting, Plan, ServiceKind};
 use outlast_testkit::{Wire, eventually};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+/// So many idle connections to a machine are kept by a thread.
+const POOLED_MAX: usize = 256;
 const SHORT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
 fn requests() -> Plan {
@@ -109,6 +112,33 @@ async fn a_client_with_its_share_of_connections_gets_no_more_of_them() {
     rig.finish().await;
 }
 
+#[tokio::test]
+async fn what_the_pool_of_a_machine_has_no_room_for_is_closed() {
+    // Both ends of two connections for each are in this process.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("a limit");
+    let rig = Rig::start(requests()).await;
+    let mut exchanges = Vec::new();
+    for _ in 0..POOLED_MAX + 2 {
+        let mut client = rig.client().await;
+        client.send(GET).await;
+        let mut machine = rig.machine.accept().await;
+        machine.read_head().await;
+        exchanges.push((client, machine));
+    }
+    for (client, machine) in &mut exchanges {
+        machine.send(SHORT).await;
+        assert_eq!(client.read_message().await.1, "hi");
+    }
+    counted(&rig, "outlast_connections_closed_total{service=\"http\",reason=\"pool_full\"} 2")
+        .await;
+    for (_, machine) in &mut exchanges[POOLED_MAX..] {
+        assert_eq!(machine.read_to_end().await.as_deref(), Ok(""));
+    }
+    drop(exchanges);
+    rig.finish().await;
+}
+
 /// Some clients end a body by a line that is no part of it (RFC 9112 section 2.2). An idle connection is none the less idle, and
 /// was once answered 408 for the request that never began.
 #[tokio::test]
@@ -130,6 +160,8 @@ async fn an_empty_line_after_a_request_begins_no_head() {
     assert_eq!(client.read_message().await.1, "hi");
     client.send("\r\n").await;
     assert_eq!(client.read_to_end().await.as_deref(), Ok(""), "closed, and nothing is said");
+    counted(&rig, "outlast_connections_closed_total{service=\"http\",reason=\"keep_alive\"} 1")
+        .await;
     // More than any client sends by mistake is the beginning of something.
     let mut client = rig.client().await;
     client.send("\r\n".repeat(9)).await;

@@ -12,5 +12,7 @@ mod record;
 pub use id::RequestId;
 pub use lapse::InQueue;
 pub use metrics::{CountSource, PoolSource};
-pub use outcome::{AcceptPause, EndedBy, MachineFault, Outcome, RefusalReason, TimedClock};
+pub use outcome::{
+    AcceptPause, ConnectionClose, EndedBy, MachineFault, Outcome, RefusalReason, TimedClock,
+};
 pub use record::{ExchangeStart, MachineSlot, Observe, Record, RecordGuard, Shard};

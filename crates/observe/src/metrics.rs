@@ -17,7 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::outcome::{AcceptPause, Outcome, RefusalReason};
+use crate::outcome::{AcceptPause, ConnectionClose, Outcome, RefusalReason};
 use crate::record::Observe;
 
 /// Buckets for streams that live for minutes, in seconds.
@@ -65,6 +65,7 @@ struct ServiceMetrics {
     bad_responses: Vec<(&'static str, Counter)>,
     accept_pauses: Vec<(AcceptPause, Counter)>,
     connections_refused: Counter,
+    connections_closed: Vec<(&'static str, Counter)>,
     sent: Counter,
     received: Counter,
     duration: Histogram,
@@ -93,13 +94,20 @@ struct Families {
     bad_responses: Family<Labels, Counter>,
     accept_pauses: Family<Labels, Counter>,
     connections_refused: Family<Labels, Counter>,
+    connections_closed: Family<Labels, Counter>,
     sent: Family<Labels, Counter>,
     received: Family<Labels, Counter>,
     ledger_mismatch: Family<Labels, Counter>,
 }
 
-fn by_rule(family: &Family<Labels, Counter>, service: &str) -> Vec<(&'static str, Counter)> {
-    RULES.map(|rule| (rule, series(family, service, "rule", rule))).into()
+/// The series of a service for each value of one more label.
+fn each<const N: usize>(
+    family: &Family<Labels, Counter>,
+    service: &str,
+    label: &'static str,
+    values: [&'static str; N],
+) -> Vec<(&'static str, Counter)> {
+    values.map(|value| (value, series(family, service, label, value))).into()
 }
 
 fn histogram_family(
@@ -120,14 +128,10 @@ impl Metrics {
             let base = vec![("service", service.clone())];
             mismatches.push(families.ledger_mismatch.get_or_create_owned(&base));
             ServiceMetrics {
-                outcomes: Outcome::NAMES
-                    .map(|name| (name, series(&families.exchanges, service, "outcome", name)))
-                    .into(),
-                refusals: RefusalReason::NAMES
-                    .map(|name| (name, series(&families.refusals, service, "reason", name)))
-                    .into(),
-                bad_requests: by_rule(&families.bad_requests, service),
-                bad_responses: by_rule(&families.bad_responses, service),
+                outcomes: each(&families.exchanges, service, "outcome", Outcome::NAMES),
+                refusals: each(&families.refusals, service, "reason", RefusalReason::NAMES),
+                bad_requests: each(&families.bad_requests, service, "rule", RULES),
+                bad_responses: each(&families.bad_responses, service, "rule", RULES),
                 accept_pauses: AcceptPause::ALL
                     .map(|reason| {
                         let family = &families.accept_pauses;
@@ -139,6 +143,12 @@ impl Metrics {
                     service,
                     "reason",
                     "per_client",
+                ),
+                connections_closed: each(
+                    &families.connections_closed,
+                    service,
+                    "reason",
+                    ConnectionClose::ALL.map(ConnectionClose::name),
                 ),
                 sent: families.sent.get_or_create_owned(&base),
                 received: families.received.get_or_create_owned(&base),
@@ -242,6 +252,11 @@ impl Families {
             "Client connections reset before they were served, by reason",
             self.connections_refused,
         );
+        registry.register(
+            "connections_closed",
+            "Connections of clients and to machines that a limit closed, by reason",
+            self.connections_closed,
+        );
         registry.register_with_unit("sent", "To clients", Unit::Bytes, self.sent);
         registry.register_with_unit("received", "From clients", Unit::Bytes, self.received);
         registry.register(
@@ -293,6 +308,11 @@ impl Observe {
     /// A client that has too many connections was refused another one.
     pub fn connection_refused(&self, service: usize) {
         self.metrics.services[service].connections_refused.inc();
+    }
+
+    /// A limit closed a connection of a client, or one to a machine.
+    pub fn connection_closed(&self, service: usize, reason: ConnectionClose) {
+        count(&self.metrics.services[service].connections_closed, reason.name());
     }
 
     /// Everything in OpenMetrics 1.0 text.

@@ -56,6 +56,15 @@ pub enum AcceptPause {
     Descriptors,
 }
 
+/// Which limit closed a connection. What an outcome tells of is not among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionClose {
+    /// A client sent no further request within `clocks.keep_alive`.
+    KeepAlive,
+    /// A connection to a machine was idle, and as many of them are kept already.
+    PoolFull,
+}
+
 /// What a machine did wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MachineFault {
@@ -164,6 +173,20 @@ impl RefusalReason {
             Self::NoneHealthy => "none_healthy",
             Self::Descriptors => "descriptors",
             Self::BadRequest(_) => "bad_request",
+        }
+    }
+}
+
+impl ConnectionClose {
+    /// Every limit: the values of the label `reason`.
+    pub const ALL: [Self; 2] = [Self::KeepAlive, Self::PoolFull];
+
+    /// The limit's name in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KeepAlive => "keep_alive",
+            Self::PoolFull => "pool_full",
         }
     }
 }
