@@ -2,15 +2,19 @@
 
 use std::fmt::Write as _;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use outlast_http1::Transport;
-use outlast_observe::RequestId;
+use outlast_observe::{ConnectionClose, RequestId};
 use outlast_runtime::clock;
 
 /// How long a client may take to read an answer and to close after it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// So much is thrown away after an answer: more than was on its way when the client could read it, 125 MB/s over 100 ms.
+const CLOSE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// It is thrown away in pieces of so much.
+const CLOSE_READ_BYTES: usize = 16 * 1024;
 
 /// What happens to the client's connection after an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,19 +104,30 @@ pub(crate) enum Include {
 
 /// Closes so that the client gets everything: FIN, then its remaining bytes are thrown away until it closes too. A plain
 /// close with unread bytes would be a reset, which may overtake the answer (RFC 9112 section 9.6).
-pub(crate) async fn close_politely<T: Transport>(client: &mut T) {
-    let drained = async {
+///
+/// # Errors
+/// The client did not close, and a limit did.
+pub(crate) async fn close_politely<T: Transport>(client: &mut T) -> Result<(), ConnectionClose> {
+    let closed = async {
         if poll_fn(|cx| client.poll_finish(cx)).await.is_err() {
-            return;
+            return Ok(());
         }
-        let mut buffer = [0; 1024];
-        while let Ok(read) = poll_fn(|cx| client.poll_read(cx, &mut buffer)).await {
-            if read == 0 {
-                return;
+        let mut left = CLOSE_BYTES_MAX;
+        poll_fn(|cx| {
+            // Only while something is read: a client that is waited for holds no buffer.
+            let mut buffer = [0; CLOSE_READ_BYTES];
+            loop {
+                match ready!(client.poll_read(cx, &mut buffer)) {
+                    Ok(0) | Err(_) => return Poll::Ready(Ok(())),
+                    Ok(read) if read < left => left -= read,
+                    Ok(_) => return Poll::Ready(Err(ConnectionClose::CloseBytesMax)),
+                }
             }
-        }
+        })
+        .await
     };
-    let _in_time = clock::timeout(CLOSE_TIMEOUT, drained).await;
+    let closed = clock::timeout(CLOSE_TIMEOUT, closed).await;
+    closed.unwrap_or(Err(ConnectionClose::CloseTimeout))
 }
 
 fn reason(status: u16) -> &'static str {

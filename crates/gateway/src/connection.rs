@@ -45,7 +45,12 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
         };
         match next {
             Next::KeepAlive => turn = Turn::Later,
-            Next::Close => return Box::pin(close_politely(&mut client)).await,
+            Next::Close => {
+                if let Err(limit) = Box::pin(close_politely(&mut client)).await {
+                    lane.closed_by(limit);
+                }
+                return;
+            }
             Next::Drop => return,
         }
     }
@@ -84,8 +89,7 @@ async fn read_head<T: Transport>(
             Ok(Some(head)) => return head.into(),
             Ok(None) => {}
             Err(_elapsed) => {
-                let reason = ConnectionClose::KeepAlive;
-                lane.shared.observe.connection_closed(lane.service.index, reason);
+                lane.closed_by(ConnectionClose::KeepAlive);
                 return Head::None;
             }
         }
@@ -96,6 +100,13 @@ async fn read_head<T: Transport>(
         Err(_elapsed) if inbox.has_begun() => Head::TimedOut,
         // Browsers open connections ahead of need: one that never spoke is not an error.
         Err(_elapsed) => Head::None,
+    }
+}
+
+impl Lane {
+    /// A limit has closed a connection.
+    pub(crate) fn closed_by(&self, limit: ConnectionClose) {
+        self.shared.observe.connection_closed(self.service.index, limit);
     }
 }
 

@@ -124,7 +124,7 @@ impl Dispatch {
         drop(self.socket);
         let kept = lane.pool.put(service.index, key, service.address(key), self.stream);
         if let Err(_superfluous) = kept {
-            lane.shared.observe.connection_closed(service.index, ConnectionClose::PoolFull);
+            lane.closed_by(ConnectionClose::PoolFull);
         }
     }
 

@@ -10,6 +10,8 @@ use common::{INTERNAL_PORT, Rig, plan};
 use outlast_config::{Accounting, Plan, ServiceKind};
 use outlast_testkit::{Wire, eventually};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// So many idle connections to a machine are kept by a thread.
@@ -136,6 +138,43 @@ async fn what_the_pool_of_a_machine_has_no_room_for_is_closed() {
         assert_eq!(machine.read_to_end().await.as_deref(), Ok(""));
     }
     drop(exchanges);
+    rig.finish().await;
+}
+
+/// After an early answer what still comes is thrown away, so that the answer is not overtaken by a reset. A client pushed 784 MB
+/// into the two seconds of that.
+#[tokio::test]
+async fn a_client_that_sends_on_after_its_answer_is_not_heard_for_ever() {
+    let rig = Rig::start(requests()).await;
+    let mut stream = TcpStream::connect(rig.gateway.addresses()[0]).await.expect("it listens");
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
+        .await
+        .expect("room");
+    let piece = vec![b'x'; 64 * 1024];
+    stream.write_all(&piece).await.expect("room");
+    let mut machine = rig.machine.accept().await;
+    machine.read_head().await;
+    machine.send("HTTP/1.1 413 X\r\nContent-Length: 0\r\n\r\n").await;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 413");
+    while stream.write_all(&piece).await.is_ok() {}
+    let closed = "outlast_connections_closed_total{service=\"http\",reason=\"close_bytes_max\"} 1";
+    counted(&rig, closed).await;
+    rig.outcome("completed", 1).await;
+    rig.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_close_after_its_answer_is_closed() {
+    let rig = Rig::start(requests()).await;
+    let mut client = rig.client().await;
+    client.send("GET / HTTP/1.1\r\n\r\n").await;
+    assert!(client.read_message().await.0.starts_with("HTTP/1.1 400 "));
+    let closed = "outlast_connections_closed_total{service=\"http\",reason=\"close_timeout\"} 1";
+    counted(&rig, closed).await;
+    counted(&rig, "outlast_client_connections 0").await;
     rig.finish().await;
 }
 

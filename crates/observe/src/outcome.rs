@@ -63,6 +63,10 @@ pub enum ConnectionClose {
     KeepAlive,
     /// A connection to a machine was idle, and as many of them are kept already.
     PoolFull,
+    /// A client did not close within two seconds after its last answer.
+    CloseTimeout,
+    /// A client sent 16 MiB after its last answer.
+    CloseBytesMax,
 }
 
 /// What a machine did wrong.
@@ -179,7 +183,8 @@ impl RefusalReason {
 
 impl ConnectionClose {
     /// Every limit: the values of the label `reason`.
-    pub const ALL: [Self; 2] = [Self::KeepAlive, Self::PoolFull];
+    pub const ALL: [Self; 4] =
+        [Self::KeepAlive, Self::PoolFull, Self::CloseTimeout, Self::CloseBytesMax];
 
     /// The limit's name in metrics.
     #[must_use]
@@ -187,6 +192,8 @@ impl ConnectionClose {
         match self {
             Self::KeepAlive => "keep_alive",
             Self::PoolFull => "pool_full",
+            Self::CloseTimeout => "close_timeout",
+            Self::CloseBytesMax => "close_bytes_max",
         }
     }
 }
