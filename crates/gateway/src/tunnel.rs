@@ -1,13 +1,15 @@
 //! A raw TCP service: one upstream connection per client connection, bytes passed through.
 
 use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use outlast_admission::Class;
 use outlast_http1::{Inbox, Observer, RequestTarget, Stage, Transport, Tunnel, TunnelError};
 use outlast_observe::{EndedBy, MachineFault, Outcome, RequestId};
+use tokio::net::TcpStream;
 
 use crate::exchange::{connect_outcome, wait};
 use crate::gateway::Lane;
@@ -19,6 +21,40 @@ enum Cut {
     Ended(EndedBy),
 }
 
+/// A client that waits for its place, and whose end-of-file means that it has said everything, not that it is gone: only an
+/// error does. The end stays in its socket, and is passed on after what was sent. A reset after it is seen once there is a place.
+struct Speaker<'c, T>(&'c mut T);
+
+impl<T: Transport> Transport for Speaker<'_, T> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        match ready!(self.0.poll_read(cx, buf)) {
+            // No waker: nothing more can come of it but its place.
+            Ok(0) => Poll::Pending,
+            read => Poll::Ready(read),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, bytes)
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_finish(cx)
+    }
+
+    fn abort_on_drop(&mut self) {
+        self.0.abort_on_drop();
+    }
+
+    fn close_on_drop(&mut self) {
+        self.0.close_on_drop();
+    }
+
+    fn socket(&self) -> Option<&TcpStream> {
+        self.0.socket()
+    }
+}
+
 /// Serves one client connection. There is no way to tell a client of a raw service why it is refused: it is reset.
 ///
 /// Cancel safety: dropping the future closes both sides, gives the place back and writes the record.
@@ -28,7 +64,8 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
     let record = guard.record();
     let mut inbox = Inbox::default();
     let attempt = lane.service.admission.attempt(peer.ip(), Class::Ordinary);
-    let permit = match wait(&lane, &mut client, &mut inbox, record, attempt).await {
+    let mut speaker = Speaker(&mut client);
+    let permit = match wait(&lane, &mut speaker, &mut inbox, record, attempt).await {
         Ok(permit) => permit,
         Err(stopped) => {
             client.abort_on_drop();
