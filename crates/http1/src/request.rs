@@ -11,21 +11,10 @@ use crate::head::{
     check_partial, decimal, has_token, is, push_field, relayed_value, version,
 };
 use crate::inbox::Inbox;
-use crate::target::{host, split_target};
+use crate::target::{RequestTarget, host, split_target};
 
 /// Says of a field name whether a client may not claim it: such fields are left out.
 pub type Untrusted = fn(&str) -> bool;
-
-/// A method and where it goes, as a record keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestTarget {
-    /// The method, as sent.
-    pub method: Box<str>,
-    /// The path without query: a query may hold secrets and is not recorded.
-    pub path: Box<str>,
-    /// The query, without `?`.
-    pub query: Option<Box<str>>,
-}
 
 /// A request whose head has been read, checked and rewritten.
 #[derive(Debug)]

@@ -5,6 +5,17 @@ use httparse::Header;
 use crate::authority::is_authority;
 use crate::head::{HeadError, TARGET_BYTES_MAX, Version, is};
 
+/// A method and where it goes, as a record keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestTarget {
+    /// The method, as sent.
+    pub method: Box<str>,
+    /// The path without query: a query may hold secrets and is not recorded.
+    pub path: Box<str>,
+    /// The query, without `?`.
+    pub query: Option<Box<str>>,
+}
+
 /// The authority, if the target has one, and the origin-form (RFC 9112 section 3.2).
 pub(crate) fn split_target<'t>(
     method: &str,
