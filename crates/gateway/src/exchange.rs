@@ -104,6 +104,9 @@ async fn dispatch<T: Transport>(
     };
     let reply = Reply { id, class, include, next: Next::Close };
     guard.record().enter(Stage::Waiting);
+    if request.host.is_empty() {
+        request.name_host(&lane.service.authority(dispatch.machine()));
+    }
     match begin(lane, inbox, id, guard.record(), &mut request, dispatch.origin) {
         Ok(exchange) => {
             let (dispatch, tried, vigil) = (Some(dispatch), Vec::new(), Vigil::default());

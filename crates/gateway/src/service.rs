@@ -94,6 +94,12 @@ impl Service {
         machines.get(&key).expect("admission knows only machines we told it").address
     }
 
+    /// The same as `Host` tells it: without the zone of a link-local address, which means nothing to the machine.
+    pub(crate) fn authority(&self, key: MachineKey) -> String {
+        let address = self.address(key);
+        SocketAddr::new(address.ip(), address.port()).to_string()
+    }
+
     /// Whether a machine may send a request on, when so many machines have had it: there must be another one.
     pub(crate) fn replay_rule(&self, had: usize) -> ReplayRule {
         let machines = self.machines.read().expect("no panic while held");

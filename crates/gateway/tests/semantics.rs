@@ -353,6 +353,21 @@ async fn every_form_of_a_target_reaches_the_machine_in_its_own() {
     rig.finish().await;
 }
 
+/// HTTP/1.0 knows no `Host`, and HTTP/1.1, which the machine is spoken to in, no request without. An empty one made nginx refuse
+/// what it serves when it is asked directly.
+#[tokio::test]
+async fn a_request_that_names_no_host_gets_the_machines_own() {
+    let rig = Rig::start(requests(0)).await;
+    let mut client = rig.client().await;
+    let (mut machine, head) = asked(&rig, &mut client, "GET /x HTTP/1.0\r\nA: b\r\n\r\n").await;
+    let address = rig.machine.address();
+    assert!(head.starts_with(&format!("GET /x HTTP/1.1\r\nHost: {address}\r\nA: b\r\n")), "{head}");
+    machine.send(SHORT).await;
+    assert_eq!(client.read_message().await.1, "hi");
+    rig.outcome("completed", 1).await;
+    rig.finish().await;
+}
+
 #[tokio::test]
 async fn bodies_of_any_size_are_streamed_under_back_pressure() {
     const BODY: usize = 64 * 1024 * 1024;

@@ -21,7 +21,7 @@ pub type Untrusted = fn(&str) -> bool;
 pub struct Request {
     /// Method and path.
     pub target: RequestTarget,
-    /// The `Host` field, or the authority of an absolute target.
+    /// The `Host` field, or the authority of an absolute target; empty if an HTTP/1.0 client gave neither.
     pub host: Box<str>,
     /// The client's version.
     pub version: Version,
@@ -82,6 +82,18 @@ impl Request {
             }
             Err(_malformed) => false,
         }
+    }
+
+    /// Gives the machine a `Host` where the client gave none: it is spoken to in HTTP/1.1, which does not go without
+    /// (RFC 9112 section 3.2). Nobody has claimed it, and so [`Request::host`] stays empty.
+    ///
+    /// # Panics
+    /// When the client gave one.
+    pub fn name_host(&mut self, authority: &str) {
+        assert!(self.host.is_empty(), "a request has one host");
+        let line_end = self.wire.iter().position(|byte| *byte == b'\n').expect("a request line");
+        let field = format!("Host: {authority}\r\n");
+        self.wire.splice(line_end + 1..line_end + 1, field.into_bytes());
     }
 
     /// Leaves out the expectation, because it has been met: the machine need not meet it again.
@@ -195,7 +207,9 @@ fn rewrite(
     wire.push(b' ');
     wire.extend_from_slice(target.as_bytes());
     wire.extend_from_slice(b" HTTP/1.1\r\n");
-    push_field(&mut wire, "Host", host.as_bytes());
+    if !host.is_empty() {
+        push_field(&mut wire, "Host", host.as_bytes());
+    }
     for field in headers {
         let is_ours = is(field.name, "host") || is(field.name, "expect");
         if is_ours || fields.is_hop_by_hop(field.name) || untrusted(field.name) {
@@ -265,6 +279,15 @@ mod tests {
             let (request, _) = parse(&head).expect("valid").expect("complete");
             assert!(request.wire.starts_with(start.as_bytes()), "{method}");
         }
+    }
+
+    #[test]
+    fn a_host_that_no_client_gave_is_named_to_the_machine_alone() {
+        let (mut request, _) =
+            parse("GET / HTTP/1.0\r\nA: b\r\n\r\n").expect("valid").expect("complete");
+        request.name_host("[::1]:8081");
+        assert_eq!(request.wire, b"GET / HTTP/1.1\r\nHost: [::1]:8081\r\nA: b\r\n");
+        assert_eq!(&*request.host, "");
     }
 
     #[test]
