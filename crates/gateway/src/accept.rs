@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use outlast_observe::AcceptPause;
 use outlast_runtime::clock;
-use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::clients::{Client, Place};
@@ -87,11 +86,6 @@ fn is_the_sockets_own(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
-}
-
-/// Whether the process or the system is out of descriptors: our own trouble, whatever was tried.
-pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// Resets a connection of a client that has its share: there is no cheaper way to tell it.

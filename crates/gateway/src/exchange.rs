@@ -464,7 +464,7 @@ impl Stopped {
 pub(crate) fn connect_outcome(error: &ConnectError) -> Outcome {
     match error {
         ConnectError::TimedOut => Outcome::TimedOut(TimedClock::Connect),
-        ConnectError::Descriptors => Outcome::Refused(RefusalReason::Descriptors),
+        ConnectError::Shortage(missing) => Outcome::Refused(RefusalReason::Shortage(*missing)),
         ConnectError::Refused(error) => {
             tracing::debug!(%error, "connecting to a machine failed");
             Outcome::MachineFailed(Stage::Connecting, MachineFault::Connect)

@@ -17,6 +17,7 @@ mod refusal;
 mod remarks;
 mod service;
 mod share;
+mod shortage;
 mod tunnel;
 mod upstream;
 mod vigil;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use outlast_admission::Refusal;
 use outlast_http1::{BodyError, HeadError};
-use outlast_observe::{MachineFault, Outcome, RefusalReason, RequestId, TimedClock};
+use outlast_observe::{MachineFault, Outcome, RefusalReason, RequestId, Shortage, TimedClock};
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::shortage::singular;
 
 /// How long a refused client should stay away, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 5;
@@ -102,8 +103,8 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
         Outcome::TimedOut(TimedClock::Head) => {
             return Some(late("the request body did not come", Some((id, region))));
         }
-        Outcome::Refused(RefusalReason::Descriptors) => {
-            return Some(out_of_descriptors(id, region));
+        Outcome::Refused(RefusalReason::Shortage(missing)) => {
+            return Some(short_of(missing, id, region));
         }
         _ => return None,
     };
@@ -118,13 +119,14 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
     Some(problem.answer(Some((id, region))))
 }
 
-/// The answer where there is no descriptor for a connection to a machine: our own trouble, and no machine's.
-fn out_of_descriptors(id: RequestId, region: &str) -> Answer {
+/// The answer where we lack something for a connection to a machine: our own trouble, and no machine's.
+fn short_of(missing: Shortage, id: RequestId, region: &str) -> Answer {
+    let what = singular(missing);
     let problem = Problem {
         status: 503,
-        kind: RefusalReason::Descriptors.name(),
+        kind: RefusalReason::Shortage(missing).name(),
         title: "the service has no place for this request now",
-        detail: "the gateway has no descriptor left for a connection to a machine".to_owned(),
+        detail: format!("the gateway has no {what} left for a connection to a machine"),
         proxy_error: "proxy_internal_error",
         retry_after: Some(RETRY_AFTER_SECONDS),
     };

@@ -30,7 +30,7 @@ pub(crate) struct Service {
     machines: RwLock<HashMap<MachineKey, Machine>>,
     warned: Mutex<HashMap<MachineKey, clock::Instant>>,
     warned_of_clients: OnceASecond,
-    warned_of_descriptors: OnceASecond,
+    warned_of_shortage: OnceASecond,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ impl Service {
             machines: RwLock::default(),
             warned: Mutex::default(),
             warned_of_clients: OnceASecond::default(),
-            warned_of_descriptors: OnceASecond::default(),
+            warned_of_shortage: OnceASecond::default(),
         }
     }
 
@@ -158,9 +158,9 @@ impl Service {
         self.warned_of_clients.is_due()
     }
 
-    /// Whether it may be said now that there is no descriptor for a machine.
-    pub(crate) fn may_warn_of_descriptors(&self) -> bool {
-        self.warned_of_descriptors.is_due()
+    /// Whether it may be said now that something is missing for a connection to a machine.
+    pub(crate) fn may_warn_of_shortage(&self) -> bool {
+        self.warned_of_shortage.is_due()
     }
 
     fn may_warn(&self, key: MachineKey) -> bool {

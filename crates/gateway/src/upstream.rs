@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use outlast_admission::{MachineKey, Permit};
-use outlast_observe::ConnectionClose;
+use outlast_observe::{ConnectionClose, Shortage};
 use outlast_runtime::clock;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::accept::is_out_of_descriptors;
 use crate::gateway::Lane;
 use crate::service::{Service, SocketCount};
+use crate::shortage;
 
 /// A machine's pool keeps at most so many connections per thread; more are closed after their exchange.
 const IDLE_CONNECTIONS_MAX: usize = 256;
@@ -41,9 +41,17 @@ pub(crate) enum Origin {
 #[derive(Debug)]
 pub(crate) enum ConnectError {
     Refused(io::Error),
-    /// We have no descriptor for it: nothing the machine could do anything about.
-    Descriptors,
+    /// We lack something for it: nothing the machine could do anything about.
+    Shortage(Shortage),
     TimedOut,
+}
+
+impl ConnectError {
+    fn new(service: &Service, error: io::Error) -> Self {
+        let Some(missing) = shortage::shortage(&error) else { return Self::Refused(error) };
+        shortage::warn(service, missing, &error);
+        Self::Shortage(missing)
+    }
 }
 
 /// Idle connections of one worker thread, in `requests` accounting.
@@ -82,18 +90,7 @@ impl Dispatch {
         let socket = SocketCount::new(service);
         let stream = match clock::timeout(timeout, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) if is_out_of_descriptors(&error) => {
-                if service.may_warn_of_descriptors() {
-                    tracing::warn!(
-                        service = service.plan.name,
-                        %error,
-                        hint = "raise the limit (ulimit -n) or lower listen.connections_max",
-                        "no descriptor is left for a connection to a machine"
-                    );
-                }
-                return Err(ConnectError::Descriptors);
-            }
-            Ok(Err(error)) => return Err(ConnectError::Refused(error)),
+            Ok(Err(error)) => return Err(ConnectError::new(service, error)),
             Err(_elapsed) => return Err(ConnectError::TimedOut),
         };
         // It fails only on a socket that is dead already, which the first write will tell.

@@ -13,6 +13,7 @@ pub use id::RequestId;
 pub use lapse::InQueue;
 pub use metrics::{CountSource, PoolSource};
 pub use outcome::{
-    AcceptPause, ConnectionClose, EndedBy, MachineFault, Outcome, RefusalReason, TimedClock,
+    AcceptPause, ConnectionClose, EndedBy, MachineFault, Outcome, RefusalReason, Shortage,
+    TimedClock,
 };
 pub use record::{ExchangeStart, MachineSlot, Observe, Record, RecordGuard, Shard};

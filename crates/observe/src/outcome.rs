@@ -41,10 +41,21 @@ pub enum RefusalReason {
     Draining,
     /// No machine takes traffic.
     NoneHealthy,
-    /// We have no descriptor for a connection to a machine.
-    Descriptors,
+    /// We lack something for a connection to a machine.
+    Shortage(Shortage),
     /// The request breaks a rule of HTTP or asks for what is not supported: one of [`outlast_http1::RULES`].
     BadRequest(&'static str),
+}
+
+/// What we may run out of on the way to a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// The process or the system has no descriptor left.
+    Descriptors,
+    /// The system has no local port left, or no local address at all from which the machine could be reached.
+    Ports,
+    /// The system has no memory left for a socket.
+    Memory,
 }
 
 /// Why a listener accepts nothing for a while.
@@ -156,13 +167,15 @@ impl Outcome {
 
 impl RefusalReason {
     /// Every name that [`RefusalReason::name`] can give: the values of the label `reason`.
-    pub const NAMES: [&str; 7] = [
+    pub const NAMES: [&str; 9] = [
         "limit",
         "queue_full",
         "queue_deadline",
         "draining",
         "none_healthy",
         "descriptors",
+        "ports",
+        "memory",
         "bad_request",
     ];
 
@@ -175,7 +188,9 @@ impl RefusalReason {
             Self::QueueDeadline => "queue_deadline",
             Self::Draining => "draining",
             Self::NoneHealthy => "none_healthy",
-            Self::Descriptors => "descriptors",
+            Self::Shortage(Shortage::Descriptors) => "descriptors",
+            Self::Shortage(Shortage::Ports) => "ports",
+            Self::Shortage(Shortage::Memory) => "memory",
             Self::BadRequest(_) => "bad_request",
         }
     }
