@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 
 use crate::check::{Checker, End, Proof};
 use crate::desk::{Desk, Job, Open};
-use crate::plan::{Client, Kind, Reclick, RetryAfter};
+use crate::plan::{Client, Kind, RETRY_AFTER_MAX, Reclick, RetryAfter};
 use crate::tally::{Outcome, State};
 use crate::wire::{self, Head, parse_head};
 
@@ -345,7 +345,7 @@ impl Person {
         self.clicks += 1;
         self.desk.enter(&self.job, State::Refused);
         let asked = match heed {
-            RetryAfter::Heed => retry_after.unwrap_or_default(),
+            RetryAfter::Heed => retry_after.unwrap_or_default().min(RETRY_AFTER_MAX),
             RetryAfter::Ignore => Duration::ZERO,
         };
         clock::sleep(wait.draw(&mut self.chance).max(asked)).await;

@@ -161,3 +161,77 @@ impl Desk {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::read::read_plan;
+
+    fn request(load: &str, url: &str, body: Option<&str>, from: u32) -> String {
+        let plan = format!("[[load]]\nusers = 1\nlength = \"8s\"\n{load}");
+        let plan = read_plan(&outlast_config::SourceText::new("test", plan)).unwrap();
+        let start = plan.schedule(1)[0];
+        let desk = Desk {
+            plan: Arc::new(plan),
+            asking: Arc::new(Asking {
+                target: Target::resolve(url, None).unwrap(),
+                fields: vec![("X-Team".to_owned(), "drill".to_owned())],
+                body: body.map(ToOwned::to_owned),
+            }),
+            seed: 0xab,
+            epoch: clock::now(),
+            jobs: Vec::new(),
+            counts: Arc::default(),
+            tally: Mutex::new(Tally::new(Vec::new(), Duration::from_secs(1))),
+        };
+        let job = Job { number: 3, index: 0, start };
+        let id = desk.id(&job);
+        String::from_utf8(desk.request(&job, &id, from)).unwrap()
+    }
+
+    #[test]
+    fn requests_ask_for_what_the_plan_says() {
+        let plain = "http://127.0.0.1:1";
+        for (load, url, body, from, parts) in [
+            (
+                "kind = \"chat\"",
+                plain,
+                None,
+                0,
+                &[
+                    "POST /api/chat HTTP/1.1\r\nHost: 127.0.0.1:1\r\nX-Team: drill\r\n",
+                    "Outlast-Drill-Pace: 8s\r\n",
+                    "\"requestId\":\"drill-ab-3\"}",
+                ][..],
+            ),
+            (
+                "kind = \"sse\"",
+                plain,
+                None,
+                5,
+                &[
+                    "GET /sse HTTP/1.1",
+                    "Last-Event-ID: 4\r\n",
+                    "id=drill-ab-3&lines=8&",
+                    "&from=5\r\n",
+                ],
+            ),
+            ("kind = \"sse\"", "http://127.0.0.1:1/x?y", None, 0, &["GET /x?y HTTP/1.1"]),
+            ("kind = \"sse\"\npath = \"/z\"", "http://127.0.0.1:1/x", None, 0, &["GET /z HTTP"]),
+            (
+                "kind = \"plain\"",
+                plain,
+                Some("{\"n\":\"{id}\"}"),
+                0,
+                &["POST /plain", "Content-Length: 18\r\n", "\r\n\r\n{\"n\":\"drill-ab-3\"}"],
+            ),
+        ] {
+            let request = request(load, url, body, from);
+            for part in parts {
+                assert!(request.contains(part), "{load}: {request}");
+            }
+        }
+    }
+}

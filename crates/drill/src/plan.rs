@@ -184,6 +184,22 @@ pub enum Client {
     HalfClose,
 }
 
+impl Reclick {
+    /// The longest that all waits between clicks can take together.
+    pub(crate) fn longest(&self) -> Duration {
+        match self {
+            Self::Never => Duration::ZERO,
+            Self::Again { wait, times, retry_after } => {
+                let asked = match retry_after {
+                    RetryAfter::Heed => RETRY_AFTER_MAX,
+                    RetryAfter::Ignore => Duration::ZERO,
+                };
+                wait.longest().max(asked).saturating_mul(*times)
+            }
+        }
+    }
+}
+
 impl Client {
     fn faster(self, scale: f64) -> Self {
         match self {
@@ -212,6 +228,9 @@ pub enum Reclick {
         retry_after: RetryAfter,
     },
 }
+
+/// Nobody waits longer for a server that says to come back later.
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// Whether a client waits at least as long as `Retry-After` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -299,9 +299,7 @@ impl Drill {
                 _ => Duration::ZERO,
             };
             let clicks = match load.reclick {
-                Reclick::Again { wait, times, .. } => {
-                    wait.longest().saturating_mul(times) + load.length.longest()
-                }
+                Reclick::Again { .. } => load.reclick.longest() + load.length.longest(),
                 Reclick::Never => Duration::ZERO,
             };
             sleeps + clicks

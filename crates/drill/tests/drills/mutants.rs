@@ -1,16 +1,10 @@
 //! Bugs that a gateway could have, planted in a small proxy: the drill must find each, and must find none where there is
 //! none. These are the drill's own test; a bug that it once missed belongs here.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+use outlast_drill::{Flaw, Report, Verdict};
 
-mod proxy;
-
-use outlast_config::SourceText;
-use outlast_drill::{Drill, Flaw, Options, Progress, Report, Target, Verdict, origin, read_plan};
-use outlast_runtime::Tasks;
-use proxy::Bug;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use crate::proxy::{self, Bug};
+use crate::{drill_at, with_origin};
 
 /// Places of the proxy.
 const PLACES: usize = 6;
@@ -38,26 +32,11 @@ gap = "20ms"
 "#;
 
 async fn drill(bug: Bug, client: &str) -> Report {
-    let tasks = Tasks::default();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tasks.spawn(async move { origin::serve(listener).await.unwrap() });
-    let proxy = proxy::start(bug, address, PLACES, &tasks).await;
-    let text = PLAN.replace("CLIENT", client);
-    let plan = read_plan(&SourceText::new("mutants", text)).unwrap();
-    let options = Options {
-        target: Target::resolve(&format!("http://{proxy}"), None).unwrap(),
-        fields: Vec::new(),
-        body: None,
-        seed: Some(7),
-        threads: Some(1),
-        admin: None,
-    };
-    let drill = Drill::prepare(plan, options, None).await.unwrap();
-    let report = drill.run(&watch::Sender::new(Progress::default()), std::future::pending()).await;
-    tasks.cancel();
-    tasks.join().await;
-    report.unwrap()
+    with_origin(async |origin, tasks| {
+        let proxy = proxy::start(bug, origin, PLACES, tasks).await;
+        drill_at(proxy, &PLAN.replace("CLIENT", client)).await
+    })
+    .await
 }
 
 #[tokio::test]
