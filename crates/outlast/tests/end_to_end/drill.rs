@@ -203,3 +203,33 @@ async fn an_interrupted_drill_tells_the_part_that_it_saw() {
     let refused = Outlast::command(folder.path(), &args).output().await.unwrap();
     assert_eq!(refused.status.code(), Some(2), "a page is no result");
 }
+
+#[tokio::test]
+async fn every_byte_of_every_kind_comes_through_the_gateway_as_it_was_sent() {
+    let folder = Outlast::folder(&[(
+        "plan.toml",
+        "lag_max = \"30s\"\nhold = [\"completed == 64\", \"leaked == 0\"]\n\
+         [[load]]\nkind = \"ndjson\"\nusers = 20\nlength = \"2s\"\ngap = { exponential = \"20ms\" }\n\
+         [[load]]\nkind = \"sse\"\nusers = 20\nlength = \"2s\"\ngap = \"10ms\"\n\
+         client = { sleep = \"500ms\", for = \"200ms\" }\n\
+         [[load]]\nkind = \"chat\"\nusers = 4\nlength = \"2s\"\n\
+         [[load]]\nkind = \"plain\"\nusers = 20\narrivals = { poisson = \"50ms\" }\n",
+    )]);
+    let mut origin =
+        Outlast::command(folder.path(), &["drill", "origin", "--listen", "127.0.0.1:0"]);
+    let mut origin = origin.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(origin.stdout.take().unwrap()).lines();
+    let line = lines.next_line().await.unwrap().unwrap();
+    let to = line.strip_prefix("Serving http://").unwrap();
+    let outlast = Outlast::up(&[], &["--to", to, "--no-auth"]).await;
+    let (url, admin) = (format!("http://{}", outlast.gateway), format!("http://{}", outlast.admin));
+    let args = ["plan.toml", "--url", &url, "--admin", &admin];
+    let (output, report) = run(folder.path(), &args).await;
+    let report = report.unwrap_or_else(|| panic!("{output:?}"));
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert_eq!(
+        (&report["summary"]["resumed"], &report["violations"]),
+        (&20.into(), &Value::Array(vec![]))
+    );
+    assert!(report["summary"]["chunks"].as_u64().unwrap() > 4_000, "{report:#}");
+}
