@@ -13,8 +13,7 @@ use toml::de::{DeTable, DeValue};
 use crate::diagnostic::Diagnostic;
 use crate::setting::Setting;
 use crate::source::{Located, Origin, SourceText};
-pub use crate::value::kind_name;
-pub(crate) use crate::value::{go_string, integer_of, truncated};
+pub(crate) use crate::value::{go_string, integer_of, kind_name, truncated};
 
 /// How many syntax errors are told of one text; after some, the rest are echoes of the first.
 const SYNTAX_ERRORS_MAX: usize = 10;
@@ -260,6 +259,18 @@ impl<'a> Field<'a> {
         let got = kind_name(self.value);
         let message = format!("`{}` must be {wanted}, not {got}", self.path);
         self.say(Diagnostic::error(message).hint(hint));
+    }
+
+    /// Whether it is a string, where it may also be something else.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        matches!(self.value, DeValue::String(_))
+    }
+
+    /// Whether it is a table, where it may also be something else.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        matches!(self.value, DeValue::Table(_))
     }
 
     /// A string.

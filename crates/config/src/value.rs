@@ -26,8 +26,7 @@ pub(crate) fn truncated(float: f64) -> Option<i64> {
 }
 
 /// `an integer`, `a string`, …
-#[must_use]
-pub fn kind_name(value: &DeValue<'_>) -> &'static str {
+pub(crate) fn kind_name(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use outlast_http1::Body;
@@ -17,7 +18,7 @@ use tokio::time::Sleep;
 use crate::check::{Checker, End, Proof};
 use crate::desk::{Desk, Job, Open};
 use crate::plan::{Client, Kind, RETRY_AFTER_MAX, Reclick, RetryAfter};
-use crate::tally::{Outcome, State};
+use crate::tally::{Outcome, State, microseconds};
 use crate::wire::{self, Head, parse_head};
 
 /// A slow reader reads its share so often a second.
@@ -80,10 +81,10 @@ pub(crate) async fn live(desk: Arc<Desk>, job: Job) {
     {
         let late = clock::now().saturating_duration_since(desk.epoch + job.start.at);
         let mut tally = desk.tally();
-        tally.start_lag.saturating_record(crate::tally::microseconds(late));
+        tally.start_lag.saturating_record(microseconds(late));
         tally.summary.started += 1;
     }
-    desk.counts.started.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    desk.counts.started.fetch_add(1, Ordering::Relaxed);
     let id = desk.id(&job);
     let checker = Checker::new(desk.load(&job).kind, &id);
     let mut person = Person {
@@ -271,7 +272,7 @@ impl Person {
         self.checker.begin(proof);
         if self.answered == Answered::NotYet {
             self.answered = Answered::Yes;
-            let planned = crate::tally::microseconds(self.job.start.at);
+            let planned = microseconds(self.job.start.at);
             let late = self.desk.now_us().saturating_sub(planned);
             self.desk.tally().first_byte.saturating_record(late);
         }

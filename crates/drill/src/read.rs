@@ -228,7 +228,7 @@ fn one_of<'a>(
     field: &Field<'a>,
     names: &[&'static str],
 ) -> Option<(&'static str, Option<Field<'a>>)> {
-    if matches!(outlast_config::read::kind_name(field.value), "a string") {
+    if field.is_text() {
         return word(field, names, names).map(|name| (name, None));
     }
     let mut section = field.table()?;
@@ -244,7 +244,7 @@ fn one_of<'a>(
 }
 
 fn read_spread(field: &Field<'_>) -> Option<Spread> {
-    if outlast_config::read::kind_name(field.value) != "a table" {
+    if !field.is_table() {
         return bounded(field).map(Spread::Fixed);
     }
     let (name, value) = one_of(field, &["uniform", "exponential", "lognormal"])?;
@@ -281,7 +281,7 @@ fn read_spread(field: &Field<'_>) -> Option<Spread> {
 const CLIENTS: [&str; 6] = ["patient", "leave", "sleep", "slow", "vanish", "half_close"];
 
 fn client(field: &Field<'_>) -> Option<Client> {
-    if outlast_config::read::kind_name(field.value) == "a string" {
+    if field.is_text() {
         return match word(field, &CLIENTS, &CLIENTS)? {
             "patient" => Some(Client::Patient),
             "half_close" => Some(Client::HalfClose),

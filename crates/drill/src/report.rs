@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::result::{
     Ending, ErrorCount, Generator, Heat, PoolSample, Report, SCHEMA, Sample, Struck, Verdict,
 };
-use crate::tally::{State, Tally, Track, distribution, milliseconds};
+use crate::tally::{State, Tally, Track, distribution, microseconds, milliseconds};
 use crate::target::Target;
 use crate::threshold::Threshold;
 use crate::watch::Own;
@@ -46,7 +46,7 @@ pub(crate) fn gather(known: Gathered<'_>, desks: &[Arc<Desk>], owns: &[Arc<Mutex
     let mut tally = Tally::new(Vec::new(), silent);
     for desk in desks {
         let mut of_thread = desk.tally();
-        of_thread.close(crate::tally::microseconds(known.took));
+        of_thread.close(microseconds(known.took));
         tally.merge(std::mem::replace(&mut of_thread, Tally::new(Vec::new(), silent)));
     }
     tally.tracks.sort_by_key(|track| track.number);
@@ -89,12 +89,16 @@ pub(crate) fn gather(known: Gathered<'_>, desks: &[Arc<Desk>], owns: &[Arc<Mutex
     report
 }
 
-/// Compares with the thresholds. Bytes that are wrong are wrong in every plan.
+/// What is wrong in every plan, as far as it was measured: wrong bytes, places that never come free, a pool that contradicts
+/// itself. A plan that speaks about one of them decides about it.
+const ALWAYS: [&str; 3] = ["violations", "leaked", "ledger_mismatches"];
+
 fn judge(report: &mut Report, plan: &Plan) {
-    let always: Threshold = "violations == 0".parse().expect("it is one");
     let mut thresholds: Vec<_> = plan.hold.iter().map(|one| one.judge(report)).collect();
-    if !plan.hold.iter().any(|one| one.is_about("violations")) {
-        thresholds.push(always.judge(report));
+    for metric in ALWAYS.into_iter().filter(|name| !plan.hold.iter().any(|one| one.is_about(name)))
+    {
+        let zero: Threshold = format!("{metric} == 0").parse().expect("it is one");
+        thresholds.extend(Some(zero.judge(report)).filter(|one| one.measured.is_some()));
     }
     report.invalid = why_invalid(report, plan.lag_max);
     report.verdict = if !report.invalid.is_empty() {
@@ -134,7 +138,7 @@ fn why_invalid(report: &Report, lag_max: Duration) -> Vec<String> {
 
 fn generator(tally: &Tally, owns: &[Arc<Mutex<Own>>], lag_max: Duration) -> Generator {
     let p99 = |lag: &Histogram<u64>| lag.value_at_quantile(0.99) as f64 / 1e3;
-    let later = crate::tally::microseconds(lag_max).saturating_add(1);
+    let later = microseconds(lag_max).saturating_add(1);
     let late = |lag: &Histogram<u64>| lag.count_between(later, u64::MAX);
     let mut generator = Generator {
         threads: owns.len() as u64,
@@ -302,6 +306,8 @@ pub(crate) mod tests {
         assert_eq!(verdict(&|report| report.generator.late_starts = 2), Verdict::Held, "by chance");
         assert_eq!(verdict(&|report| report.summary.refused = 1), Verdict::Failed);
         assert_eq!(verdict(&|report| report.summary.lost = 1), Verdict::Failed);
+        assert_eq!(verdict(&|report| report.summary.leaked = Some(0)), Verdict::Held);
+        assert_eq!(verdict(&|report| report.summary.leaked = Some(1)), Verdict::Failed);
         for spoil in [
             (|report: &mut Report| report.generator.late_ticks = 3) as fn(&mut Report),
             |report| report.generator.late_starts = 3,
