@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use outlast_admission::Class;
-use outlast_http1::{Inbox, Observer, RequestTarget, Stage, Transport, Tunnel, TunnelError};
+use outlast_http1::{
+    Inbox, Observer, Presence, RequestTarget, Stage, Transport, Tunnel, TunnelError,
+};
 use outlast_observe::{EndedBy, MachineFault, Outcome, RequestId};
 use tokio::net::TcpStream;
 
@@ -48,6 +50,13 @@ impl<T: Transport> Transport for Speaker<'_, T> {
 
     fn close_on_drop(&mut self) {
         self.0.close_on_drop();
+    }
+
+    fn presence(&self) -> Presence {
+        match self.0.presence() {
+            Presence::Finished => Presence::Here,
+            other => other,
+        }
     }
 
     fn socket(&self) -> Option<&TcpStream> {
