@@ -1,4 +1,5 @@
-//! A thousand attackers of each slow kind, and clients that must not notice them.
+//! A thousand attackers of each slow kind, and clients that must not notice them. Slow readers they do notice, where places are
+//! limited.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -175,15 +176,42 @@ async fn idle_connections_change_nothing() {
     changes_nothing(&before(&app, &FEW_PLACES).await, Attack::Idle, 0).await;
 }
 
-#[tokio::test]
-async fn slow_readers_of_large_answers_change_nothing() {
+fn large() -> App {
     let mut large =
         format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE_BYTES}\r\n\r\n").into_bytes();
     large.resize(large.len() + LARGE_BYTES, b'x');
-    let app = App::start(large);
-    // An answer takes its place until its last byte is sent, and so slow readers take theirs for good.
+    App::start(large)
+}
+
+/// They cost others nothing but places: here there are as many as anybody likes.
+#[tokio::test]
+async fn slow_readers_of_large_answers_slow_nobody_down_where_places_are_not_limited() {
+    let app = large();
     let outlast = before(&app, &["--hard-limit", "0"]).await;
     changes_nothing(&outlast, Attack::Read, ATTACKERS).await;
+}
+
+/// An answer takes its place until its last byte is sent, and there is no clock yet for a client that does not take it: this is
+/// what is, not what should be.
+#[tokio::test]
+async fn slow_readers_keep_everybody_out_where_places_are_limited() {
+    let app = large();
+    let limits = ["--hard-limit", "10", "--soft-limit", "0", "--queue-timeout", "0s"];
+    let outlast = before(&app, &limits).await;
+    let attackers = Tasks::default();
+    let (tx, mut begun) = mpsc::channel(10);
+    for _ in 0..10 {
+        attackers.spawn(attack(outlast.gateway, Attack::Read, tx.clone()));
+    }
+    for _ in 0..10 {
+        begun.recv().await.unwrap();
+    }
+    assert_eq!(outlast.service().await["in_flight"], 10);
+    assert!(!is_served(outlast.gateway).await, "all places are taken");
+    attackers.cancel();
+    attackers.join().await;
+    outlast.service_where("they leave nothing", |service| service["in_flight"] == 0).await;
+    assert!(is_served(outlast.gateway).await);
 }
 
 /// Debian's own attacker, which is not of our making: slow heads, slow bodies, slow readers.
