@@ -75,6 +75,8 @@ pub(crate) struct Desk {
     pub(crate) plan: Arc<Plan>,
     pub(crate) asking: Arc<Asking>,
     pub(crate) seed: u64,
+    /// This drill among those of the same seed: a server may remember the streams of an earlier one.
+    pub(crate) drill: u16,
     /// The start of the drill.
     pub(crate) epoch: Instant,
     pub(crate) jobs: Vec<Job>,
@@ -107,7 +109,7 @@ impl Desk {
 
     /// The id by which a stream is known on both sides.
     pub(crate) fn id(&self, job: &Job) -> String {
-        format!("drill-{:x}-{}", self.seed, job.number)
+        format!("drill-{:x}-{:04x}-{}", self.seed, self.drill, job.number)
     }
 
     /// The request of a stream that begins, or goes on, at a line.
@@ -181,6 +183,7 @@ mod tests {
                 body: body.map(ToOwned::to_owned),
             }),
             seed: 0xab,
+            drill: 0xcd,
             epoch: clock::now(),
             jobs: Vec::new(),
             counts: Arc::default(),
@@ -203,7 +206,7 @@ mod tests {
                 &[
                     "POST /api/chat HTTP/1.1\r\nHost: 127.0.0.1:1\r\nX-Team: drill\r\n",
                     "Outlast-Drill-Pace: 8s\r\n",
-                    "\"requestId\":\"drill-ab-3\"}",
+                    "\"requestId\":\"drill-ab-00cd-3\"}",
                 ][..],
             ),
             (
@@ -214,7 +217,7 @@ mod tests {
                 &[
                     "GET /sse HTTP/1.1",
                     "Last-Event-ID: 4\r\n",
-                    "id=drill-ab-3&lines=8&",
+                    "id=drill-ab-00cd-3&lines=8&",
                     "&from=5\r\n",
                 ],
             ),
@@ -225,7 +228,7 @@ mod tests {
                 plain,
                 Some("{\"n\":\"{id}\"}"),
                 0,
-                &["POST /plain", "Content-Length: 18\r\n", "\r\n\r\n{\"n\":\"drill-ab-3\"}"],
+                &["POST /plain", "Content-Length: 23\r\n", "\r\n\r\n{\"n\":\"drill-ab-00cd-3\"}"],
             ),
         ] {
             let request = request(load, url, body, from);

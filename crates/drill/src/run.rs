@@ -268,6 +268,8 @@ impl Drill {
 
     /// Every n-th stream belongs to the n-th thread.
     fn desks(&self, epoch: Instant, counts: &Arc<Counts>) -> Vec<Arc<Desk>> {
+        let [low, high] = random::bytes();
+        let drill = u16::from_le_bytes([low, high]);
         let desk = |thread: usize| {
             let mine = self.starts.iter().copied().enumerate().skip(thread).step_by(self.threads);
             let jobs: Vec<_> = mine
@@ -282,6 +284,7 @@ impl Drill {
                 plan: Arc::clone(&self.plan),
                 asking: Arc::clone(&self.asking),
                 seed: self.seed,
+                drill,
                 epoch,
                 jobs,
                 counts: Arc::clone(counts),

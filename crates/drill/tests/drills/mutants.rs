@@ -59,7 +59,7 @@ async fn a_leaked_place_is_found_by_its_refusal() {
 #[tokio::test]
 async fn bytes_that_are_wrong_are_found_at_their_offset() {
     // A line of this stream has so many bytes, and the bug shows in the fourth one.
-    let length = 125;
+    let length = 131;
     for (bug, flaw, offsets) in [
         (Bug::DoublesByte, Flaw::Corrupt, 3 * length..4 * length),
         (Bug::DoublesLine, Flaw::Doubled, 4 * length..4 * length + 8),
