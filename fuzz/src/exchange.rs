@@ -3,8 +3,8 @@
 use std::task::{Context, Poll, Waker};
 
 use outlast_http1::{
-    Exchange, Failure, Finished, Inbox, Observer, ReadHead, RepeatRule, ReplayRule, Request, RequestTarget,
-    ResponseRules, Version, is_forwarding_claim,
+    Exchange, Failure, Finished, Inbox, Observer, ReadHead, RepeatRule, ReplayRule, Request,
+    RequestTarget, ResponseRules, Version, is_forwarding_claim,
 };
 
 use crate::pieces::Pieces;
