@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use crate::support::{Outlast, get};
+use crate::support::{GET, Outlast, get, stream};
 use outlast_runtime::clock;
 use outlast_testkit::{ScriptedMachine, Wire};
 use serde_json::Value;
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// Far longer than any step of the test, far shorter than a jump.
 const RECORD_MS_MAX: u64 = 60_000;
 
@@ -33,16 +32,6 @@ fn jump(file: &Path, offset: &str) {
 fn date(outlast: &Outlast) -> String {
     let event: Value = serde_json::from_str(outlast.log().last().unwrap()).unwrap();
     event["timestamp"].as_str().unwrap().split('T').next().unwrap().to_owned()
-}
-
-async fn stream(outlast: &Outlast, machine: &ScriptedMachine) -> (Wire, Wire) {
-    let mut client = Wire::connect(outlast.gateway).await;
-    client.send(GET).await;
-    let mut upstream = machine.accept().await;
-    upstream.read_head().await;
-    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
-    client.read_head().await;
-    (client, upstream)
 }
 
 /// A gateway whose calendar is moved by the file.

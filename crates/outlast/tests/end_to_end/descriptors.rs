@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::Outlast;
+use crate::support::{GET, Outlast, stream};
 use outlast_runtime::clock;
 use outlast_testkit::{ScriptedMachine, Wire};
 
-const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const SHORT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 const PAUSES: &str = "accepting pauses: new clients wait in the kernel";
 /// More than the few descriptors of these tests.
@@ -20,17 +19,6 @@ async fn limited_to(descriptors: &str, files: &[(&str, &str)], to: &[&str]) -> O
     let mut outlast = Outlast::starting_by(&["prlimit", &nofile], &[], files, &flags).await;
     outlast.ready().await;
     outlast
-}
-
-/// A stream that has begun, from both ends.
-async fn stream(outlast: &Outlast, machine: &ScriptedMachine) -> (Wire, Wire) {
-    let mut client = Wire::connect(outlast.gateway).await;
-    client.send(GET).await;
-    let mut upstream = machine.accept().await;
-    upstream.read_head().await;
-    upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
-    client.read_head().await;
-    (client, upstream)
 }
 
 /// Over a second of waiting, the gateway does next to nothing, and the stream goes on.

@@ -3,10 +3,12 @@
 mod app;
 mod chat;
 mod process;
+mod stream;
 
 pub(crate) use app::App;
 pub(crate) use chat::{Chat, get, request};
 pub(crate) use process::{Outlast, free_port, signal};
+pub(crate) use stream::{GET, stream};
 
 /// What the incident's example says beside its limits.
 pub(crate) const INCIDENT_OUTLAST: &str =
