@@ -105,6 +105,34 @@ const KEYS: &[KeyDoc] = &[
         doc: "how long a client connection is kept between two exchanges; \"0s\" closes it after each",
     },
     KeyDoc {
+        key: "clocks.response_head",
+        env: Some("OUTLAST_CLOCKS_RESPONSE_HEAD"),
+        flag: None,
+        default: "\"0s\"",
+        doc: "from the last byte of a request that the machine took to the head of its final response; \"0s\": off",
+    },
+    KeyDoc {
+        key: "clocks.chunk_gap",
+        env: Some("OUTLAST_CLOCKS_CHUNK_GAP"),
+        flag: None,
+        default: "\"0s\"",
+        doc: "silence of a response both ways while everybody takes what there is; \"0s\": off, or `http_options.idle_timeout` of a fly.toml",
+    },
+    KeyDoc {
+        key: "clocks.lifetime",
+        env: Some("OUTLAST_CLOCKS_LIFETIME"),
+        flag: None,
+        default: "\"0s\"",
+        doc: "a whole exchange, its wait for a place included; \"0s\": off",
+    },
+    KeyDoc {
+        key: "clocks.write_stall",
+        env: Some("OUTLAST_CLOCKS_WRITE_STALL"),
+        flag: None,
+        default: "\"0s\"",
+        doc: "bytes wait for the client and it takes none of them; \"0s\": off",
+    },
+    KeyDoc {
         key: "upstream.linger",
         env: Some("OUTLAST_UPSTREAM_LINGER"),
         flag: Some("--linger"),
@@ -131,6 +159,97 @@ const KEYS: &[KeyDoc] = &[
         flag: Some("--drain-grace"),
         default: "\"30s\"",
         doc: "how long a drain waits for exchanges in flight before it cuts them",
+    },
+    KeyDoc {
+        key: "route.service",
+        env: None,
+        flag: None,
+        default: "every service",
+        doc: "the name of the service whose exchanges it is about, such as \"http\" or \"tcp-3001\"",
+    },
+    KeyDoc {
+        key: "route.path",
+        env: None,
+        flag: None,
+        default: "every path",
+        doc: "the paths without query, as in `reserve.paths`; a last `**` stands for all segments that follow",
+    },
+    KeyDoc {
+        key: "route.half_close",
+        env: None,
+        flag: None,
+        default: "\"gone\"",
+        doc: "a client's end-of-file after its request: \"gone\", as a closed tab looks, or \"keep\": it still listens",
+    },
+    KeyDoc {
+        key: "route.heartbeat",
+        env: None,
+        flag: None,
+        default: "\"0s\"",
+        doc: "so long a stream of events or lines is silent before a sign of life is put into it; \"0s\": off",
+    },
+    KeyDoc {
+        key: "route.queue_notice",
+        env: None,
+        flag: None,
+        default: "\"off\"",
+        doc: "whether a waiting client is told so in its response: \"off\", \"sse\" or \"ndjson\"",
+    },
+    KeyDoc {
+        key: "route.refusal",
+        env: None,
+        flag: None,
+        default: "\"problem\"",
+        doc: "what an EventSource gets when there is no place: \"problem\" (503), \"event-stream\" (it comes again) or \"no-content\" (204, it does not)",
+    },
+    KeyDoc {
+        key: "route.clocks.connect",
+        env: None,
+        flag: None,
+        default: "`clocks.connect`",
+        doc: "the same for these exchanges",
+    },
+    KeyDoc {
+        key: "route.clocks.head",
+        env: None,
+        flag: None,
+        default: "`clocks.head`",
+        doc: "the same for these exchanges; only without `route.path`",
+    },
+    KeyDoc {
+        key: "route.clocks.keep_alive",
+        env: None,
+        flag: None,
+        default: "`clocks.keep_alive`",
+        doc: "the same for these exchanges; only without `route.path`",
+    },
+    KeyDoc {
+        key: "route.clocks.response_head",
+        env: None,
+        flag: None,
+        default: "`clocks.response_head`",
+        doc: "the same for these exchanges",
+    },
+    KeyDoc {
+        key: "route.clocks.chunk_gap",
+        env: None,
+        flag: None,
+        default: "`clocks.chunk_gap`",
+        doc: "the same for these exchanges",
+    },
+    KeyDoc {
+        key: "route.clocks.lifetime",
+        env: None,
+        flag: None,
+        default: "`clocks.lifetime`",
+        doc: "the same for these exchanges",
+    },
+    KeyDoc {
+        key: "route.clocks.write_stall",
+        env: None,
+        flag: None,
+        default: "`clocks.write_stall`",
+        doc: "the same for these exchanges",
     },
     KeyDoc {
         key: "agent.kind",
@@ -203,16 +322,9 @@ const VARIABLES: &[VariableDoc] = &[
 const LATER: &[(&str, &str)] = &[
     ("detach", "remove it; a client that leaves cancels its exchange for now"),
     ("alert", "remove it; watch /metrics of the admin listener for now"),
-    ("route", "remove it; settings hold for all paths for now"),
-    ("clocks.response_head", CLOCKS_LATER),
-    ("clocks.chunk_gap", CLOCKS_LATER),
-    ("clocks.lifetime", CLOCKS_LATER),
-    ("clocks.write_stall", CLOCKS_LATER),
     ("upstream.h2_streams_max", "remove it; upstream connections speak HTTP/1.1 for now"),
     ("agent.pace_request", "remove it; a drill sets the pace by `agent.pace` for now"),
 ];
-
-const CLOCKS_LATER: &str = "remove it; `connect`, `head` and `keep_alive` are the clocks there are";
 
 /// What is known of a key that is not in the table.
 pub(crate) fn explain(path: &str) -> Option<Explained> {
@@ -269,7 +381,10 @@ mod tests {
         assert_eq!(variables.len(), count, "a variable is named twice");
         assert_eq!(
             sections(),
-            ["listen", "queue", "reserve", "clocks", "upstream", "drain", "agent", "machine"]
+            [
+                "listen", "queue", "reserve", "clocks", "upstream", "drain", "route", "agent",
+                "machine"
+            ]
         );
     }
 

@@ -2,6 +2,7 @@
 //!
 //! It holds what Fly has no word for. Its keys are those of [`crate::reference`]; any other is an error.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use crate::byte_size::ByteSize;
@@ -9,6 +10,7 @@ use crate::diagnostic::{self, Diagnostic};
 use crate::keys;
 use crate::plan::{AgentKind, Linger, PathPattern};
 use crate::read::{Dialect, Reader, Section, parse};
+use crate::route::{HalfClose, QueueNotice, RefusalForm};
 use crate::setting::{CommandLine, Setting};
 use crate::source::{Located, SourceText};
 
@@ -27,12 +29,10 @@ pub struct Written {
     pub reserve_slots: Option<Located<u32>>,
     /// `reserve.paths`.
     pub reserve_paths: Option<Located<Vec<PathPattern>>>,
-    /// `clocks.connect`.
-    pub clocks_connect: Option<Located<Duration>>,
-    /// `clocks.head`.
-    pub clocks_head: Option<Located<Duration>>,
-    /// `clocks.keep_alive`.
-    pub clocks_keep_alive: Option<Located<Duration>>,
+    /// `[clocks]`.
+    pub clocks: Clocks,
+    /// `[[route]]`, in order.
+    pub routes: Vec<Route>,
     /// `upstream.linger`.
     pub upstream_linger: Option<Located<Linger>>,
     /// `upstream.idle_timeout`.
@@ -49,6 +49,46 @@ pub struct Written {
     pub agent_runs_max: Option<Located<u32>>,
     /// `machine.command`, split into the program and its arguments. Never empty.
     pub machine_command: Option<Located<Vec<String>>>,
+}
+
+/// `[clocks]`, of the file or of a route.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Clocks {
+    /// `connect`.
+    pub connect: Option<Located<Duration>>,
+    /// `head`.
+    pub head: Option<Located<Duration>>,
+    /// `keep_alive`.
+    pub keep_alive: Option<Located<Duration>>,
+    /// `response_head`.
+    pub response_head: Option<Located<Duration>>,
+    /// `chunk_gap`.
+    pub chunk_gap: Option<Located<Duration>>,
+    /// `lifetime`.
+    pub lifetime: Option<Located<Duration>>,
+    /// `write_stall`.
+    pub write_stall: Option<Located<Duration>>,
+}
+
+/// One of `[[route]]`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Route {
+    /// Where the section begins.
+    pub span: Range<usize>,
+    /// `service`, any text.
+    pub service: Option<Located<String>>,
+    /// `path`.
+    pub path: Option<Located<PathPattern>>,
+    /// `half_close`.
+    pub half_close: Option<Located<HalfClose>>,
+    /// `heartbeat`.
+    pub heartbeat: Option<Located<Duration>>,
+    /// `queue_notice`.
+    pub queue_notice: Option<Located<Option<QueueNotice>>>,
+    /// `refusal`.
+    pub refusal: Option<Located<RefusalForm>>,
+    /// `clocks`.
+    pub clocks: Clocks,
 }
 
 /// Reads an `outlast.toml`.
@@ -71,8 +111,12 @@ pub(crate) fn decode(source: &SourceText) -> (Written, Vec<Diagnostic>) {
     let mut root = reader.root(&table);
     let mut written = Written::default();
     for name in keys::sections() {
-        let Some(section) = root.take(name).and_then(|field| field.table()) else { continue };
-        read_section(name, section, &mut written);
+        let Some(field) = root.take(name) else { continue };
+        if name == "route" {
+            written.routes = field.tables().into_iter().map(read_route).collect();
+        } else if let Some(section) = field.table() {
+            read_section(name, section, &mut written);
+        }
     }
     root.finish();
     (written, reader.finish())
@@ -93,11 +137,7 @@ fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
             written.reserve_slots = setting(&mut section, "slots");
             written.reserve_paths = setting(&mut section, "paths");
         }
-        "clocks" => {
-            written.clocks_connect = setting(&mut section, "connect");
-            written.clocks_head = setting(&mut section, "head");
-            written.clocks_keep_alive = setting(&mut section, "keep_alive");
-        }
+        "clocks" => written.clocks = read_clocks(&mut section),
         "upstream" => {
             written.upstream_linger = setting(&mut section, "linger");
             written.upstream_idle_timeout = setting(&mut section, "idle_timeout");
@@ -116,6 +156,39 @@ fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
         _ => unreachable!("the section [{name}] of the table is read here"),
     }
     section.finish();
+}
+
+fn read_clocks(section: &mut Section<'_>) -> Clocks {
+    Clocks {
+        connect: setting(section, "connect"),
+        head: setting(section, "head"),
+        keep_alive: setting(section, "keep_alive"),
+        response_head: setting(section, "response_head"),
+        chunk_gap: setting(section, "chunk_gap"),
+        lifetime: setting(section, "lifetime"),
+        write_stall: setting(section, "write_stall"),
+    }
+}
+
+fn read_route(mut section: Section<'_>) -> Route {
+    let clocks = section.take("clocks").and_then(|field| field.table());
+    let clocks = clocks.map(|mut section| {
+        let clocks = read_clocks(&mut section);
+        section.finish();
+        clocks
+    });
+    let route = Route {
+        span: section.span.clone(),
+        service: section.take("service").and_then(|field| field.text()),
+        path: setting(&mut section, "path"),
+        half_close: setting(&mut section, "half_close"),
+        heartbeat: setting(&mut section, "heartbeat"),
+        queue_notice: setting(&mut section, "queue_notice"),
+        refusal: setting(&mut section, "refusal"),
+        clocks: clocks.unwrap_or_default(),
+    };
+    section.finish();
+    route
 }
 
 fn setting<T: Setting>(section: &mut Section<'_>, key: &'static str) -> Option<Located<T>> {
@@ -137,14 +210,19 @@ mod tests {
     fn every_key_of_the_table_is_read() {
         for entry in keys::reference() {
             let (section, key) = entry.key.split_once('.').unwrap();
+            let header = if section == "route" { "[[route]]" } else { &format!("[{section}]") };
             let literal = match entry.key {
+                "route.service" => "\"http\"",
+                "route.path" => "\"/\"",
+                key if key.starts_with("route.clocks.") => "\"1s\"",
                 "upstream.linger" => "\"hold\"",
                 "machine.command" => "[\"npm\", \"start\"]",
                 _ => entry.default,
             };
-            let text = format!("[{section}]\n{key} = {literal}\n");
+            let text = format!("{header}\n{key} = {literal}\n");
             let written = decode_outlast("outlast.toml", &text).unwrap();
-            assert_ne!(written, Written::default(), "{} is not read", entry.key);
+            let empty = decode_outlast("outlast.toml", header).unwrap();
+            assert_ne!(written, empty, "{} is not read", entry.key);
         }
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::route::{ConnectionClocks, Routes};
+
 /// Everything `outlast up` needs, valid as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -24,8 +26,6 @@ pub struct Plan {
     pub queue: Queue,
     /// Places kept for short control calls, per service.
     pub reserve: Reserve,
-    /// The clocks of an exchange.
-    pub clocks: Clocks,
     /// How long a drain waits for exchanges in flight. `drain.grace`, default 30 s.
     pub drain_grace: Duration,
     /// The desktop's agent.
@@ -47,6 +47,10 @@ pub struct Service {
     pub limits: Limits,
     /// The process groups whose machines serve it. Empty: all.
     pub groups: Vec<String>,
+    /// The clocks that run before there is a path.
+    pub clocks: ConnectionClocks,
+    /// What holds for its exchanges, by their path. Raw TCP has no paths, and what holds is `routes.rest`.
+    pub routes: Routes,
 }
 
 /// What is spoken on a service's port.
@@ -214,7 +218,8 @@ pub struct Reserve {
     pub paths: Vec<PathPattern>,
 }
 
-/// A path whose segments may be `*`, which stands for exactly one non-empty segment.
+/// A path whose segments may be `*`, which stands for exactly one non-empty segment, and whose last segment may be `**`,
+/// which stands for any further segments, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern(pub(crate) String);
 
@@ -228,24 +233,17 @@ impl PathPattern {
     /// Whether `path` (without query) matches.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
+        let (pattern, takes_rest) = match self.0.strip_suffix("/**") {
+            Some(pattern) => (pattern, true),
+            None => (self.0.as_str(), false),
+        };
         let mut segments = path.split('/');
-        let all = self.0.split('/').all(|want| match segments.next() {
+        let all = pattern.split('/').all(|want| match segments.next() {
             Some(got) => want == got || (want == "*" && !got.is_empty()),
             None => false,
         });
-        all && segments.next().is_none()
+        all && (takes_rest || segments.next().is_none())
     }
-}
-
-/// The clocks of an exchange; each starts and stops with the events it names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clocks {
-    /// `clocks.connect`, default 5 s: from connect to established.
-    pub connect: Duration,
-    /// `clocks.head`, default 15 s: from accept, or the first byte of a later head, to the complete request head.
-    pub head: Duration,
-    /// `clocks.keep_alive`, default 60 s: how long a client connection is kept between two exchanges.
-    pub keep_alive: Duration,
 }
 
 /// The desktop's agent.

@@ -145,7 +145,7 @@ pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
 
 /// The known word that was probably meant.
 #[must_use]
-pub fn nearest(word: &str, known: &[&'static str]) -> Option<&'static str> {
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     // Longer words are not misspelt beyond recognition but simply other words, and cost time.
     if word.len() > 64 {
         return None;

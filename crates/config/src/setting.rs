@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::duration::{DurationError, format_duration, parse_duration};
-use crate::plan::{Accounting, AgentKind, Linger, PathPattern};
+use crate::plan::PathPattern;
 use crate::read::{integer_of, kind_name, listed};
 
 /// Why a text is not the setting it should be.
@@ -105,7 +105,7 @@ impl ParseSettingError {
                     .to_owned(),
             },
             Self::Path { .. } => {
-                "begin it with a slash; `*` stands for one whole segment, as in \"/api/abort/*\""
+                "begin it with a slash; `*` stands for one whole segment, as in \"/api/abort/*\", and a last `**` for all that follow"
                     .to_owned()
             }
             Self::Command { .. } => {
@@ -211,136 +211,31 @@ impl Setting for u32 {
     }
 }
 
-/// Types that are written as one of a few names.
-trait Named: Copy + PartialEq + 'static {
-    const NAMES: &'static [&'static str];
-    const ALL: &'static [Self];
-}
-
-impl Named for Accounting {
-    const NAMES: &'static [&'static str] = &["connections", "requests"];
-    const ALL: &'static [Self] = &[Self::Connections, Self::Requests];
-}
-
-impl Named for Linger {
-    const NAMES: &'static [&'static str] = &["hold", "evict"];
-    const ALL: &'static [Self] = &[Self::Hold, Self::Evict];
-}
-
-impl Named for AgentKind {
-    const NAMES: &'static [&'static str] = &["auto", "scout"];
-    const ALL: &'static [Self] = &[Self::Auto, Self::Scout];
-}
-
-fn by_name<T: Named>(text: &str) -> Result<T, ParseSettingError> {
-    let found = T::NAMES.iter().position(|name| *name == text).and_then(|index| T::ALL.get(index));
-    found
-        .copied()
-        .ok_or_else(|| ParseSettingError::UnknownName { given: text.to_owned(), known: T::NAMES })
-}
-
-fn name<T: Named>(value: T) -> &'static str {
-    let index = T::ALL.iter().position(|one| *one == value);
-    index.and_then(|index| T::NAMES.get(index)).copied().unwrap_or_default()
-}
-
-impl Accounting {
-    /// The word of `fly.toml`: `connections` or `requests`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        name(self)
-    }
-}
-
-impl Linger {
-    /// The word of `outlast.toml`: `hold` or `evict`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        name(self)
-    }
-}
-
-impl AgentKind {
-    /// The word of `outlast.toml`: `auto` or `scout`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        name(self)
-    }
-}
-
-impl FromStr for Accounting {
-    type Err = ParseSettingError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        by_name(text)
-    }
-}
-
-impl FromStr for Linger {
-    type Err = ParseSettingError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        by_name(text)
-    }
-}
-
-impl FromStr for AgentKind {
-    type Err = ParseSettingError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "claude" { Err(ParseSettingError::ClaudeLater) } else { by_name(text) }
-    }
-}
-
-impl Setting for Accounting {
-    const WANTED: &'static str = "a name";
-    const EXAMPLE: &'static str = "\"requests\"";
-
-    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
-        text.parse()
-    }
-
-    fn show(&self) -> String {
-        format!("{:?}", self.name())
-    }
-}
-
-impl Setting for Linger {
-    const WANTED: &'static str = "a name";
-    const EXAMPLE: &'static str = "\"hold\" or \"evict\"";
-
-    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
-        text.parse()
-    }
-
-    fn show(&self) -> String {
-        format!("{:?}", self.name())
-    }
-}
-
-impl Setting for AgentKind {
-    const WANTED: &'static str = "a name";
-    const EXAMPLE: &'static str = "\"auto\" or \"scout\"";
-
-    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
-        text.parse()
-    }
-
-    fn show(&self) -> String {
-        format!("{:?}", self.name())
-    }
-}
-
 impl FromStr for PathPattern {
     type Err = ParseSettingError;
 
-    /// Reads `/api/abort/*`: a slash first, and `*` only as a whole segment.
+    /// Reads `/api/abort/*`: a slash first, `*` only as a whole segment, and `**` only as the last one.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = |segment: &str| segment == "*" || !segment.contains(['*', '?', '#']);
-        if text.starts_with('/') && text.split('/').all(fits) {
+        let segments = text.strip_suffix("/**").unwrap_or(text);
+        let begins = text.starts_with('/');
+        if begins && segments.split('/').all(fits) {
             return Ok(Self(text.to_owned()));
         }
         Err(ParseSettingError::Path { given: text.to_owned() })
+    }
+}
+
+impl Setting for PathPattern {
+    const WANTED: &'static str = "a path";
+    const EXAMPLE: &'static str = "\"/api/chat\"";
+
+    fn from_text(text: &str) -> Result<Self, ParseSettingError> {
+        text.parse()
+    }
+
+    fn show(&self) -> String {
+        format!("{:?}", self.0)
     }
 }
 
@@ -410,21 +305,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_and_printed_alike() {
-        for accounting in Accounting::ALL {
-            assert_eq!(accounting.name().parse(), Ok(*accounting));
-        }
-        for linger in Linger::ALL {
-            assert_eq!(linger.name().parse(), Ok(*linger));
-        }
-        for kind in AgentKind::ALL {
-            assert_eq!(kind.name().parse(), Ok(*kind));
-        }
-        assert_eq!("claude".parse::<AgentKind>(), Err(ParseSettingError::ClaudeLater));
-        assert!("Requests".parse::<Accounting>().is_err(), "names are exact");
-    }
-
-    #[test]
     fn patterns_match_one_segment_per_star() {
         let table = [
             ("/api/abort/*", "/api/abort/1", true),
@@ -435,12 +315,20 @@ mod tests {
             ("/api/runs/*/stop", "/api/runs//stop", false),
             ("/", "/", true),
             ("/", "", false),
+            ("/api/**", "/api", true),
+            ("/api/**", "/api/", true),
+            ("/api/**", "/api/runs/x/stop", true),
+            ("/api/**", "/apis", false),
+            ("/*/stop/**", "/x/stop/now", true),
+            ("/*/stop/**", "/x/go/now", false),
+            ("/**", "/", true),
+            ("/**", "/any/path", true),
         ];
         for (pattern, path, want) in table {
             let parsed: PathPattern = pattern.parse().unwrap();
             assert_eq!(parsed.matches(path), want, "{pattern} {path}");
         }
-        for bad in ["", "api", "/a*", "/a?b", "/#"] {
+        for bad in ["", "api", "/a*", "/a?b", "/#", "/**/a", "/a**", "**"] {
             assert!(bad.parse::<PathPattern>().is_err(), "{bad:?}");
         }
     }

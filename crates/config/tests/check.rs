@@ -95,9 +95,9 @@ fn with_nothing_at_all_the_desktop_is_served_without_limits() {
     assert_eq!((plan.queue.depth_max, plan.queue.timeout), (100, Duration::from_secs(30)));
     assert_eq!(plan.reserve.slots, 2);
     assert!(plan.reserve.paths.iter().any(|path| path.matches("/api/abort/7")));
-    assert_eq!(plan.clocks.connect, Duration::from_secs(5));
-    assert_eq!(plan.clocks.head, Duration::from_secs(15));
-    assert_eq!(plan.clocks.keep_alive, Duration::from_secs(60));
+    assert_eq!(plan.services[0].routes.rest.clocks.connect, Duration::from_secs(5));
+    assert_eq!(plan.services[0].clocks.head, Duration::from_secs(15));
+    assert_eq!(plan.services[0].clocks.keep_alive, Duration::from_secs(60));
     assert_eq!(plan.drain_grace, Duration::from_secs(30));
     assert_eq!((plan.agent.kind, plan.agent.runs_max), (AgentKind::Auto, 8));
     assert_eq!(plan.agent.pace, Duration::ZERO);
@@ -145,6 +145,10 @@ fn every_variable_of_the_reference_is_read() {
         ("OUTLAST_CLOCKS_CONNECT", "7s"),
         ("OUTLAST_CLOCKS_HEAD", "7s"),
         ("OUTLAST_CLOCKS_KEEP_ALIVE", "7s"),
+        ("OUTLAST_CLOCKS_RESPONSE_HEAD", "7s"),
+        ("OUTLAST_CLOCKS_CHUNK_GAP", "7s"),
+        ("OUTLAST_CLOCKS_LIFETIME", "7s"),
+        ("OUTLAST_CLOCKS_WRITE_STALL", "7s"),
         ("OUTLAST_UPSTREAM_LINGER", "hold"),
         ("OUTLAST_UPSTREAM_IDLE_TIMEOUT", "7s"),
         ("OUTLAST_UPSTREAM_REQUEST_BUFFER", "7KiB"),

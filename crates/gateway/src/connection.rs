@@ -78,7 +78,7 @@ async fn read_head<T: Transport>(
     inbox: &mut Inbox,
     turn: Turn,
 ) -> Head {
-    let clocks = &lane.shared.plan.clocks;
+    let clocks = &lane.service.plan.clocks;
     if turn == Turn::Later && !inbox.has_begun() {
         let begun = poll_fn(|cx| match inbox.poll_request(cx, client, is_forwarding_claim) {
             Poll::Ready(head) => Poll::Ready(Some(head)),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::task::Poll;
 
 use outlast_admission::{Attempt, Class, MachineKey, Permit, Refusal};
-use outlast_config::Accounting;
+use outlast_config::{Accounting, RouteId, RouteSettings};
 use outlast_http1::{
     BodyError, Exchange, Failure, Finished, Gather, GatherError, Inbox, Presence, RepeatRule,
     Request, ResponseRules, Stage, Transport,
@@ -56,6 +56,7 @@ struct Reply {
 struct Live {
     guard: RecordGuard,
     reply: Reply,
+    route: RouteId,
     exchange: Exchange,
     /// None between two connections.
     dispatch: Option<Dispatch>,
@@ -91,17 +92,19 @@ async fn dispatch<T: Transport>(
 ) -> Result<Box<Live>, Next> {
     let id = RequestId::generate();
     let class = lane.service.class(&lane.shared.plan, &request.target.path);
+    let route = lane.service.plan.routes.find(&request.target.path);
     let guard = lane.begin(peer, id, &mut request.target);
     let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
-    let dispatch = match place(lane, client, inbox, guard.record(), class, &mut request).await {
-        Ok(dispatch) => dispatch,
-        Err(stopped) => {
-            let keeps_alive = request.keep_alive && request.discard_body(inbox);
-            let next = if keeps_alive { Next::KeepAlive } else { Next::Close };
-            let reply = Reply { id, class, include, next };
-            return Err(stop(lane, client, guard, reply, stopped).await);
-        }
-    };
+    let dispatch =
+        match place(lane, client, inbox, guard.record(), (class, route), &mut request).await {
+            Ok(dispatch) => dispatch,
+            Err(stopped) => {
+                let keeps_alive = request.keep_alive && request.discard_body(inbox);
+                let next = if keeps_alive { Next::KeepAlive } else { Next::Close };
+                let reply = Reply { id, class, include, next };
+                return Err(stop(lane, client, guard, reply, stopped).await);
+            }
+        };
     let reply = Reply { id, class, include, next: Next::Close };
     guard.record().enter(Stage::Waiting);
     if request.host.is_empty() {
@@ -110,7 +113,7 @@ async fn dispatch<T: Transport>(
     match begin(lane, inbox, id, guard.record(), &mut request, dispatch.origin) {
         Ok(exchange) => {
             let (dispatch, tried, vigil) = (Some(dispatch), Vec::new(), Vigil::default());
-            Ok(Box::new(Live { guard, reply, exchange, dispatch, tried, vigil }))
+            Ok(Box::new(Live { guard, reply, route, exchange, dispatch, tried, vigil }))
         }
         Err(error) => {
             drop(dispatch);
@@ -127,7 +130,7 @@ async fn place<T: Transport>(
     client: &mut T,
     inbox: &mut Inbox,
     record: &Record,
-    class: Class,
+    (class, route): (Class, RouteId),
     request: &mut Request,
 ) -> Result<Dispatch, Stopped> {
     let enough = lane.shared.plan.upstream.request_buffer;
@@ -136,7 +139,7 @@ async fn place<T: Transport>(
     }
     let attempt = lane.service.admission.attempt(record.client().ip(), class);
     let permit = wait(lane, client, inbox, record, attempt).await?;
-    connect(lane, client, inbox, record, permit).await
+    connect(lane, client, inbox, record, route, permit).await
 }
 
 /// Waits for the request body, or for enough of it, under the clock of the head.
@@ -167,7 +170,7 @@ async fn receive<T: Transport>(
             GatherError::Body(error) => Stopped::Body(error),
         })
     });
-    let received = clock::timeout(lane.shared.plan.clocks.head, received).await;
+    let received = clock::timeout(lane.service.plan.clocks.head, received).await;
     received.unwrap_or(Err(Stopped::Outcome(Outcome::TimedOut(TimedClock::Head))))
 }
 
@@ -207,6 +210,7 @@ async fn connect<T: Transport>(
     client: &mut T,
     inbox: &mut Inbox,
     record: &Record,
+    route: RouteId,
     permit: Permit,
 ) -> Result<Dispatch, Stopped> {
     let permit = match lane.service.plan.limits.accounting {
@@ -216,7 +220,7 @@ async fn connect<T: Transport>(
             Err(permit) => permit,
         },
     };
-    let connect = Dispatch::connect(&lane.service, permit, lane.shared.plan.clocks.connect);
+    let connect = Dispatch::connect(&lane.service, permit, lane.settings(route).clocks.connect);
     watching(client, inbox, record, connect)
         .await
         .map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Connecting))?
@@ -283,7 +287,7 @@ impl Live {
     /// Goes on at another connection where that is safe: a pooled one was dead and had taken nothing, or the machine
     /// sends the request on to another one.
     async fn recover(&mut self, lane: &Lane, cut: Cut) -> Result<(), Cut> {
-        let timeout = lane.shared.plan.clocks.connect;
+        let timeout = lane.settings(self.route).clocks.connect;
         let dispatch = self.dispatch.take().expect("it was at a machine");
         let other = match cut {
             Cut::Failure(Failure::MachineConnection(_))
@@ -473,6 +477,11 @@ pub(crate) fn connect_outcome(error: &ConnectError) -> Outcome {
 }
 
 impl Lane {
+    /// What holds for the exchanges of a route.
+    fn settings(&self, route: RouteId) -> &RouteSettings {
+        self.service.plan.routes.settings(route)
+    }
+
     /// Opens the record of an exchange.
     pub(crate) fn begin(
         &self,

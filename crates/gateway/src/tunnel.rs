@@ -81,7 +81,7 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
             return guard.finish(stopped.outcome());
         }
     };
-    let timeout = lane.shared.plan.clocks.connect;
+    let timeout = lane.service.plan.routes.rest.clocks.connect;
     let mut dispatch = match Dispatch::connect(&lane.service, permit, timeout).await {
         Ok(dispatch) => dispatch,
         Err(error) => {

@@ -183,8 +183,8 @@ async fn a_client_that_does_not_close_after_its_answer_is_closed() {
 #[tokio::test]
 async fn an_empty_line_after_a_request_begins_no_head() {
     let mut plan = requests();
-    plan.clocks.head = Duration::from_millis(50);
-    plan.clocks.keep_alive = Duration::from_millis(500);
+    plan.services[0].clocks.head = Duration::from_millis(50);
+    plan.services[0].clocks.keep_alive = Duration::from_millis(500);
     let rig = Rig::start(plan).await;
     let mut client = rig.client().await;
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi\r\n").await;

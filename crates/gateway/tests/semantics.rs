@@ -173,7 +173,7 @@ async fn a_slow_body_takes_no_place_until_enough_of_it_has_come() {
 #[tokio::test]
 async fn a_body_that_does_not_come_is_answered_408_and_never_reaches_a_machine() {
     let mut plan = requests(0);
-    plan.clocks.head = Duration::from_millis(100);
+    plan.services[0].clocks.head = Duration::from_millis(100);
     let rig = Rig::start(plan).await;
     let mut client = rig.client().await;
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4096\r\n\r\nx").await;

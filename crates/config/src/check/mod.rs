@@ -5,6 +5,7 @@
 
 mod limits;
 mod machines;
+mod routes;
 mod services;
 mod settings;
 
@@ -213,7 +214,7 @@ impl Checker<'_> {
                 value
             },
         );
-        let services = self.services(fly);
+        let services = self.services(fly, &settings.layers);
         let machines = self.machines(fly, &services, settings.command);
         Plan {
             app,
@@ -224,7 +225,6 @@ impl Checker<'_> {
             upstream: settings.upstream,
             queue: settings.queue,
             reserve: settings.reserve,
-            clocks: settings.clocks,
             drain_grace: settings.drain_grace,
             agent: settings.agent,
         }

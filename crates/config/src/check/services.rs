@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::limits::{Base, Overrides};
+use super::routes::Layers;
 use super::{Checker, Fly, Picked};
 use crate::diagnostic::Diagnostic;
 use crate::fly;
@@ -43,6 +44,7 @@ struct Draft<'a> {
     internal_port: Picked<u16>,
     base: Base<'a>,
     groups: Vec<Located<String>>,
+    options: Option<&'a fly::HttpOptions>,
     /// Where it is written.
     at: Origin,
 }
@@ -55,7 +57,7 @@ impl Draft<'_> {
 }
 
 impl Checker<'_> {
-    pub(super) fn services(&mut self, fly: &Fly) -> Vec<Service> {
+    pub(super) fn services(&mut self, fly: &Fly, layers: &Layers) -> Vec<Service> {
         let errors = self.errors();
         let mut drafts = match fly {
             Some(fly) => self.drafts(fly),
@@ -66,6 +68,8 @@ impl Checker<'_> {
             let first = drafts.remove(index);
             drafts.insert(0, first);
         }
+        let names: Vec<_> = drafts.iter().map(|draft| (draft.name.clone(), draft.kind)).collect();
+        self.check_routes(layers, &names);
         if let Some(address) = self.sources.flags.to.first().copied() {
             drafts = self.first_http_only(drafts, address);
         } else if drafts.is_empty() && self.errors() == errors {
@@ -77,7 +81,7 @@ impl Checker<'_> {
         let mut overrides = self.override_first(&mut drafts);
         self.note_shifted(&drafts);
         self.find_collisions(&drafts);
-        let finish = |draft| self.finish(draft, overrides.take().unwrap_or_default());
+        let finish = |draft| self.finish(draft, overrides.take().unwrap_or_default(), layers);
         drafts.into_iter().map(finish).collect()
     }
 
@@ -102,7 +106,7 @@ impl Checker<'_> {
     fn drafts<'f>(&mut self, fly: &'f fly::Written) -> Vec<Draft<'f>> {
         let mut drafts = Vec::new();
         if let Some(http) = &fly.http_service {
-            drafts.extend(self.http_draft(&http.common));
+            drafts.extend(self.http_draft(http));
         }
         for service in &fly.services {
             self.check_groups(fly, &service.common);
@@ -122,7 +126,8 @@ impl Checker<'_> {
         drafts
     }
 
-    fn http_draft<'f>(&mut self, common: &'f fly::Common) -> Option<Draft<'f>> {
+    fn http_draft<'f>(&mut self, http: &'f fly::HttpService) -> Option<Draft<'f>> {
+        let common = &http.common;
         let written = common.internal_port.as_ref().filter(|port| port.value != 0);
         let internal_port = match written {
             Some(port) => Picked {
@@ -146,6 +151,7 @@ impl Checker<'_> {
             internal_port,
             base: Base::Fly(common.concurrency.as_ref()),
             groups: common.processes.clone(),
+            options: http.http_options.as_ref(),
             at: self.fly_at(&common.span),
         })
     }
@@ -223,6 +229,7 @@ impl Checker<'_> {
             internal_port,
             base: Base::Fly(service.common.concurrency.as_ref()),
             groups: service.common.processes.clone(),
+            options: port.http_options.as_ref().filter(|_| kind == ServiceKind::Http),
             at: origin,
         })
     }
@@ -341,15 +348,16 @@ impl Checker<'_> {
         }
     }
 
-    fn finish(&mut self, draft: Draft<'_>, overrides: Overrides) -> Service {
-        let Draft { name, kind, listen, internal_port, base, groups, .. } = draft;
+    fn finish(&mut self, draft: Draft<'_>, overrides: Overrides, layers: &Layers) -> Service {
+        let Draft { name, kind, listen, internal_port, base, groups, options, .. } = draft;
         self.value(format!("service.{name}.listen"), listen.value.to_string(), listen.origin);
         let port = internal_port.value.to_string();
         self.value(format!("service.{name}.internal_port"), port, internal_port.origin);
         let limits = self.limits(&name, kind, base, overrides);
         let groups = groups.into_iter().map(|group| group.value).collect();
         let (listen, internal_port) = (listen.value, internal_port.value);
-        Service { name, kind, listen, internal_port, limits, groups }
+        let (clocks, routes) = self.routes(&name, kind, options, layers);
+        Service { name, kind, listen, internal_port, limits, groups, clocks, routes }
     }
 }
 
@@ -364,6 +372,7 @@ fn own_draft<'a>() -> Draft<'a> {
         internal_port: Picked { value: DESKTOP_PORT, origin: Origin::Default },
         base: Base::Own,
         groups: Vec::new(),
+        options: None,
         at: Origin::Default,
     }
 }

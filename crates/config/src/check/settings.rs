@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::routes::Layers;
 use super::{Checker, Picked};
 use crate::byte_size::ByteSize;
 use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::outlast;
-use crate::plan::{Agent, Clocks, Linger, Listen, PathPattern, Queue, Reserve, Upstream};
+use crate::plan::{Agent, Linger, Listen, PathPattern, Queue, Reserve, Upstream};
 use crate::setting::{CommandLine, Setting};
 use crate::source::{Located, Origin};
 
@@ -23,7 +24,7 @@ pub(super) struct Settings {
     pub(super) upstream: Upstream,
     pub(super) queue: Queue,
     pub(super) reserve: Reserve,
-    pub(super) clocks: Clocks,
+    pub(super) layers: Layers,
     pub(super) drain_grace: Duration,
     pub(super) agent: Agent,
     /// The command after `--`, else `machine.command`.
@@ -36,6 +37,7 @@ impl Checker<'_> {
         let written = written.clone();
         let linger = if self.sources.fly.is_some() { Linger::Hold } else { Linger::Evict };
         let listen = self.listen(&written);
+        let layers = self.layers(&written);
         let depth_max = self.pick("queue.depth_max", None, written.queue_depth_max);
         let queue = Queue {
             depth_max: count(depth_max.value),
@@ -46,11 +48,6 @@ impl Checker<'_> {
             paths: self
                 .pick::<Vec<PathPattern>>("reserve.paths", None, written.reserve_paths)
                 .value,
-        };
-        let clocks = Clocks {
-            connect: self.pick_positive("clocks.connect", written.clocks_connect),
-            head: self.pick_positive("clocks.head", written.clocks_head),
-            keep_alive: self.pick("clocks.keep_alive", None, written.clocks_keep_alive).value,
         };
         let linger =
             self.pick_or("upstream.linger", flags.linger, written.upstream_linger, || linger);
@@ -68,7 +65,21 @@ impl Checker<'_> {
             runs_max: self.runs_max(written.agent_runs_max),
         };
         let command = self.command(flags.command, written.machine_command);
-        Settings { listen, upstream, queue, reserve, clocks, drain_grace, agent, command }
+        Settings { listen, upstream, queue, reserve, layers, drain_grace, agent, command }
+    }
+
+    fn layers(&mut self, written: &outlast::Written) -> Layers {
+        let clocks = written.clocks.clone();
+        Layers {
+            connect: self.pick_positive("clocks.connect", clocks.connect).value,
+            head: self.pick_positive("clocks.head", clocks.head),
+            keep_alive: self.pick("clocks.keep_alive", None, clocks.keep_alive).value,
+            response_head: self.pick("clocks.response_head", None, clocks.response_head).value,
+            chunk_gap: self.pick("clocks.chunk_gap", None, clocks.chunk_gap),
+            lifetime: self.pick("clocks.lifetime", None, clocks.lifetime).value,
+            write_stall: self.pick("clocks.write_stall", None, clocks.write_stall).value,
+            routes: written.routes.clone(),
+        }
     }
 
     /// The value of the highest layer that has one. All layers that are text are read.
@@ -127,20 +138,24 @@ impl Checker<'_> {
         }
     }
 
-    fn outlast_at(&self, span: &std::ops::Range<usize>) -> Origin {
+    pub(super) fn outlast_at(&self, span: &std::ops::Range<usize>) -> Origin {
         let source = self.sources.outlast.as_ref();
         source.map_or(Origin::Default, |source| Origin::File(source.place(span.clone())))
     }
 
-    fn pick_positive(&mut self, key: &'static str, written: Option<Located<Duration>>) -> Duration {
+    fn pick_positive(
+        &mut self,
+        key: &'static str,
+        written: Option<Located<Duration>>,
+    ) -> Picked<Duration> {
         let picked = self.pick(key, None, written);
         if picked.value.is_zero() {
             let error =
                 Diagnostic::error(format!("`{key}` is zero, and nothing happens in no time"));
             let default = keys::entry(key).default;
-            self.say(error.at(picked.origin).hint(format!("the default is {default}")));
+            self.say(error.at(picked.origin.clone()).hint(format!("the default is {default}")));
         }
-        picked.value
+        picked
     }
 
     fn request_buffer(&mut self, written: Option<Located<ByteSize>>) -> usize {

@@ -148,7 +148,7 @@ pub enum Feature {
     AutoStop,
     /// `force_https = true`.
     ForceHttps,
-    /// `http_options`.
+    /// `http_options` other than `idle_timeout` and `headers_read_timeout`.
     HttpOptions,
     /// `tls_options`.
     TlsOptions,
@@ -183,7 +183,7 @@ impl Feature {
         match self {
             Self::AutoStop => "auto_stop_machines",
             Self::ForceHttps => "force_https",
-            Self::HttpOptions => "http_options",
+            Self::HttpOptions => "http_options other than its timeouts",
             Self::TlsOptions => "tls_options",
             Self::Tls => "the handler tls",
             Self::PortHandlers => "the handlers pg_tls and proxy_proto",
@@ -205,7 +205,9 @@ impl Feature {
         match self {
             Self::AutoStop => "every machine runs all the time",
             Self::ForceHttps => "plain HTTP is served as it is",
-            Self::HttpOptions => "responses pass through unchanged, and silence ends nothing",
+            Self::HttpOptions => {
+                "machines are spoken to in HTTP/1.1, and responses pass through unchanged"
+            }
             Self::TlsOptions | Self::Tls => "the port is served without TLS",
             Self::PortHandlers => "bytes pass through unchanged",
             Self::Checks => {

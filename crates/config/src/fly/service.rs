@@ -214,17 +214,26 @@ fn read_force_https(section: &mut Section<'_>, idle: &mut Idle) -> Option<Locate
 fn read_http_options(section: &mut Section<'_>, idle: &mut Idle) -> Option<HttpOptions> {
     let field = section.take("http_options")?;
     let mut section = field.table()?;
-    idle.push(Located::new(Feature::HttpOptions, field.key_span));
+    let mut idle_at = |span| idle.push(Located::new(Feature::HttpOptions, span));
+    let mut wish = |section: &mut Section<'_>, key| {
+        let field = section.take(key)?;
+        let wish = field.boolean()?;
+        if wish.value {
+            idle_at(field.key_span);
+        }
+        Some(wish)
+    };
     let options = HttpOptions {
         idle_timeout: section.take("idle_timeout").and_then(|field| count(&field)),
         headers_read_timeout: section.take("headers_read_timeout").and_then(|field| count(&field)),
-        h2_backend: section.take("h2_backend").and_then(|field| field.boolean()),
-        compress: section.take("compress").and_then(|field| field.boolean()),
+        h2_backend: wish(&mut section, "h2_backend"),
+        compress: wish(&mut section, "compress"),
     };
     let checked = [("response", schema::RESPONSES), ("replay_cache", schema::REPLAY_CACHES)];
     for (key, shape) in checked {
         if let Some(field) = section.take(key) {
             conform(&field, shape);
+            idle_at(field.key_span);
         }
     }
     section.finish();

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outlast_config::{
-    Accounting, Agent, AgentKind, Clocks, Limits, Linger, Listen, Machines, Plan, Queue, Reserve,
-    Service, ServiceKind, Upstream,
+    Accounting, Agent, AgentKind, ConnectionClocks, Limits, Linger, Listen, Machines, Plan, Queue,
+    Reserve, Routes, Service, ServiceKind, Upstream,
 };
 use outlast_gateway::{Admittance, Gateway, GatewayOptions};
 use outlast_observe::Observe;
@@ -37,6 +37,8 @@ pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u
         internal_port: INTERNAL_PORT,
         limits: Limits { accounting, soft: NonZeroU32::new(soft), hard: NonZeroU32::new(hard) },
         groups: Vec::new(),
+        clocks: ConnectionClocks::default(),
+        routes: Routes::default(),
     };
     Plan {
         app: "test".to_owned(),
@@ -51,11 +53,6 @@ pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u
         },
         queue: Queue { depth_max: 100, timeout: Duration::from_secs(30) },
         reserve: Reserve { slots: 2, paths: Vec::new() },
-        clocks: Clocks {
-            connect: Duration::from_secs(5),
-            head: Duration::from_secs(15),
-            keep_alive: Duration::from_secs(60),
-        },
         drain_grace: Duration::from_secs(30),
         agent: Agent { kind: AgentKind::Auto, pace: Duration::ZERO, runs_max: 8 },
     }
