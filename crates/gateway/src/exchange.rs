@@ -4,53 +4,21 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::task::Poll;
 
-use outlast_admission::{Attempt, Class, MachineKey, Permit, Refusal};
+use outlast_admission::MachineKey;
 use outlast_config::{Accounting, RouteId, RouteSettings};
 use outlast_http1::{
-    BodyError, Exchange, Failure, Finished, Gather, GatherError, Inbox, Presence, RepeatRule,
-    Request, ResponseRules, Stage, Transport,
+    Exchange, Failure, Finished, Inbox, Presence, RepeatRule, Request, ResponseRules, Stage,
+    Transport,
 };
-use outlast_observe::{
-    EndedBy, ExchangeStart, MachineFault, MachineSlot, Outcome, Record, RecordGuard, RefusalReason,
-    RequestId, TimedClock,
-};
-use outlast_runtime::clock;
+use outlast_observe::{ExchangeStart, MachineSlot, Outcome, Record, RecordGuard, RequestId};
 
-use crate::answer::{Answer, Include, Next};
+use crate::answer::{Include, Next};
+use crate::ending::{Begun, Cut, Reply, fail, stop};
 use crate::gateway::Lane;
-use crate::upstream::{ConnectError, Dispatch, Origin};
+use crate::headers;
+use crate::place::place;
+use crate::upstream::{Dispatch, Origin};
 use crate::vigil::{Vigil, broken_end};
-use crate::watch::{Interrupted, watching};
-use crate::{answer, headers, refusal};
-
-/// Why an exchange did not reach a machine.
-#[derive(Debug)]
-pub(crate) enum Stopped {
-    Refused(Refusal),
-    /// The request body is none.
-    Body(BodyError),
-    Outcome(Outcome),
-}
-
-/// Why the relay stopped.
-enum Cut {
-    Failure(Failure),
-    Ended(EndedBy),
-    Connect(ConnectError),
-    /// The machine that the request was sent on to has no place.
-    Refused(Refusal),
-    /// The request was sent on to a machine that is not there, or has had it.
-    ReplayedNowhere,
-}
-
-/// What is needed to answer the client, whatever happens.
-struct Reply {
-    id: RequestId,
-    class: Class,
-    include: Include,
-    /// Whether the connection can carry another request after an answer of ours.
-    next: Next,
-}
 
 /// An exchange at a machine: all that is kept for the hours of a stream, in one piece of memory.
 struct Live {
@@ -121,110 +89,6 @@ async fn dispatch<T: Transport>(
             Err(fail(lane, client, guard, reply, cut, Begun::No).await)
         }
     }
-}
-
-/// Leads a request to a machine: enough of its body first, so that who sends slowly takes no place, then a place, then a
-/// connection.
-async fn place<T: Transport>(
-    lane: &Lane,
-    client: &mut T,
-    inbox: &mut Inbox,
-    record: &Record,
-    (class, route): (Class, RouteId),
-    request: &mut Request,
-) -> Result<Dispatch, Stopped> {
-    let enough = lane.shared.plan.upstream.request_buffer;
-    if enough > 0 && !request.body.is_ended() {
-        receive(lane, client, inbox, record, request, enough).await?;
-    }
-    let attempt = lane.service.admission.attempt(record.client().ip(), class);
-    let permit = wait(lane, client, inbox, record, attempt).await?;
-    connect(lane, client, inbox, record, route, permit).await
-}
-
-/// Waits for the request body, or for enough of it, under the clock of the head.
-async fn receive<T: Transport>(
-    lane: &Lane,
-    client: &mut T,
-    inbox: &mut Inbox,
-    record: &Record,
-    request: &mut Request,
-    enough: usize,
-) -> Result<(), Stopped> {
-    let mut gather = Gather::new(&request.body, enough);
-    record.enter(Stage::Receiving);
-    if request.expects_continue && inbox.is_empty() {
-        // The client waits for this word, and we for its body (RFC 9110 section 10.1.1).
-        request.expectation_is_met();
-        let wire = b"HTTP/1.1 100 Continue\r\n\r\n";
-        if answer::write(client, wire).await < wire.len() {
-            return Err(Stopped::Outcome(Outcome::ClientGone(Stage::Receiving)));
-        }
-    }
-    let received = poll_fn(|cx| {
-        if let Poll::Ready(by) = record.poll_ended(cx) {
-            return Poll::Ready(Err(Stopped::Outcome(Outcome::Ended(by))));
-        }
-        inbox.poll_gather(cx, client, &mut gather).map_err(|error| match error {
-            GatherError::Gone(_) => Stopped::Outcome(Outcome::ClientGone(Stage::Receiving)),
-            GatherError::Body(error) => Stopped::Body(error),
-        })
-    });
-    let received = clock::timeout(lane.service.plan.clocks.head, received).await;
-    received.unwrap_or(Err(Stopped::Outcome(Outcome::TimedOut(TimedClock::Head))))
-}
-
-/// Waits for a place.
-pub(crate) async fn wait<T: Transport>(
-    lane: &Lane,
-    client: &mut T,
-    inbox: &mut Inbox,
-    record: &Record,
-    attempt: Attempt,
-) -> Result<Permit, Stopped> {
-    record.asks_for_place();
-    let permit = match attempt {
-        Attempt::Admitted(permit) => Ok(permit),
-        Attempt::Refused(refusal) => Err(refusal),
-        Attempt::Waiting(waiting) => {
-            let _queued = record.queue();
-            lane.service.warn_of_limits(lane.shared.observe.region());
-            let waited = watching(client, inbox, record, waiting.wait()).await;
-            waited.map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Queued))?
-        }
-    };
-    let permit = permit.map_err(|refusal| {
-        lane.service.warn_of_limits(lane.shared.observe.region());
-        if let Some(line) = refusal::log_line(refusal) {
-            tracing::error!(target: "outlast::proxy", region = lane.shared.observe.region(), "{line}");
-        }
-        Stopped::Refused(refusal)
-    })?;
-    record.dispatched(MachineSlot(permit.machine().0));
-    record.enter(Stage::Connecting);
-    Ok(permit)
-}
-
-async fn connect<T: Transport>(
-    lane: &Lane,
-    client: &mut T,
-    inbox: &mut Inbox,
-    record: &Record,
-    route: RouteId,
-    permit: Permit,
-) -> Result<Dispatch, Stopped> {
-    let permit = match lane.service.plan.limits.accounting {
-        Accounting::Connections => permit,
-        Accounting::Requests => match Dispatch::pooled(&lane.pool, &lane.service, permit) {
-            Ok(dispatch) => return Ok(dispatch),
-            Err(permit) => permit,
-        },
-    };
-    let connect = Dispatch::connect(&lane.service, permit, lane.settings(route).clocks.connect);
-    watching(client, inbox, record, connect)
-        .await
-        .map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Connecting))?
-        .map_err(|error| Stopped::Outcome(connect_outcome(&error)))
 }
 
 async fn relay<T: Transport>(
@@ -361,124 +225,9 @@ fn settle(lane: &Lane, live: Live, finished: Finished) -> Next {
     if finished.client_keep_alive { Next::KeepAlive } else { Next::Close }
 }
 
-/// Whether the client has got something of a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Begun {
-    No,
-    /// It sees that it is cut: by its framing, or, where only a close delimits it, by a reset.
-    Yes,
-}
-
-/// The response is not complete, and will not be.
-async fn fail<T: Transport>(
-    lane: &Lane,
-    client: &mut T,
-    guard: RecordGuard,
-    reply: Reply,
-    cut: Cut,
-    begun: Begun,
-) -> Next {
-    let stage = guard.record().stage();
-    let stopped = match cut {
-        Cut::Refused(refusal) => Stopped::Refused(refusal),
-        Cut::Failure(Failure::RequestBody(error)) => Stopped::Body(error),
-        Cut::ReplayedNowhere | Cut::Failure(Failure::Replay(_)) => {
-            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Replay))
-        }
-        Cut::Ended(by) => Stopped::Outcome(Outcome::Ended(by)),
-        Cut::Connect(error) => Stopped::Outcome(connect_outcome(&error)),
-        Cut::Failure(Failure::ClientGone(_)) => Stopped::Outcome(Outcome::ClientGone(stage)),
-        Cut::Failure(Failure::MachineConnection(_)) => {
-            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Closed))
-        }
-        Cut::Failure(Failure::ResponseHead(error)) => bad_response(stage, error.rule()),
-        Cut::Failure(Failure::ResponseBody(error)) => bad_response(stage, error.rule()),
-    };
-    match begun {
-        Begun::No => stop(lane, client, guard, reply, stopped).await,
-        Begun::Yes => {
-            guard.finish(stopped.outcome());
-            Next::Drop
-        }
-    }
-}
-
-fn bad_response(stage: Stage, rule: &'static str) -> Stopped {
-    Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Response(rule)))
-}
-
-/// Answers an exchange that has got nothing of a machine's response.
-async fn stop<T: Transport>(
-    lane: &Lane,
-    client: &mut T,
-    guard: RecordGuard,
-    reply: Reply,
-    stopped: Stopped,
-) -> Next {
-    let region = lane.shared.observe.region();
-    let outcome = stopped.outcome();
-    let answer = match stopped {
-        Stopped::Refused(refused) => Some(refusal::refused(refused, reply.id, region)),
-        Stopped::Body(error) => Some(refusal::bad_body(&error, reply.id, region)),
-        Stopped::Outcome(outcome) => refusal::failed(outcome, reply.id, region),
-    };
-    match answer {
-        Some(answer) => answer_with(lane, client, guard, reply, outcome, &answer).await,
-        None => {
-            guard.finish(outcome);
-            Next::Drop
-        }
-    }
-}
-
-async fn answer_with<T: Transport>(
-    lane: &Lane,
-    client: &mut T,
-    guard: RecordGuard,
-    reply: Reply,
-    outcome: Outcome,
-    answer: &Answer,
-) -> Next {
-    let is_draining = matches!(outcome, Outcome::Refused(RefusalReason::Draining));
-    let next = if is_draining { Next::Close } else { reply.next };
-    let id = (reply.id, lane.shared.observe.region());
-    let (bytes, next) = answer.send(client, Some(id), next, reply.include).await;
-    guard.answered(answer.status, bytes);
-    guard.finish(outcome);
-    next
-}
-
-impl Stopped {
-    pub(crate) fn interrupted(interrupted: Interrupted, stage: Stage) -> Self {
-        Self::Outcome(match interrupted {
-            Interrupted::ClientGone => Outcome::ClientGone(stage),
-            Interrupted::Ended(by) => Outcome::Ended(by),
-        })
-    }
-
-    pub(crate) fn outcome(&self) -> Outcome {
-        match self {
-            Self::Refused(refused) => Outcome::Refused(refusal::reason(*refused)),
-            Self::Body(error) => Outcome::Refused(RefusalReason::BadRequest(error.rule())),
-            Self::Outcome(outcome) => *outcome,
-        }
-    }
-}
-
-pub(crate) fn connect_outcome(error: &ConnectError) -> Outcome {
-    match error {
-        ConnectError::TimedOut => Outcome::TimedOut(TimedClock::Connect),
-        ConnectError::Shortage(missing) => Outcome::Refused(RefusalReason::Shortage(*missing)),
-        ConnectError::Refused(error) => {
-            tracing::debug!(%error, "connecting to a machine failed");
-            Outcome::MachineFailed(Stage::Connecting, MachineFault::Connect)
-        }
-    }
-}
-
 impl Lane {
     /// What holds for the exchanges of a route.
-    fn settings(&self, route: RouteId) -> &RouteSettings {
+    pub(crate) fn settings(&self, route: RouteId) -> &RouteSettings {
         self.service.plan.routes.settings(route)
     }
 

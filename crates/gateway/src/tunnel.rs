@@ -13,8 +13,8 @@ use outlast_http1::{
 use outlast_observe::{EndedBy, MachineFault, Outcome, RequestId};
 use tokio::net::TcpStream;
 
-use crate::exchange::{connect_outcome, wait};
 use crate::gateway::Lane;
+use crate::place::{connect_outcome, wait};
 use crate::upstream::Dispatch;
 use crate::vigil::{Vigil, broken_end};
 

@@ -1,0 +1,145 @@
+//! How an exchange ends that is not complete, and what its client is told.
+
+use outlast_admission::{Class, Refusal};
+use outlast_http1::{BodyError, Failure, Stage, Transport};
+use outlast_observe::{EndedBy, MachineFault, Outcome, RecordGuard, RefusalReason, RequestId};
+
+use crate::answer::{Answer, Include, Next};
+use crate::gateway::Lane;
+use crate::place::connect_outcome;
+use crate::refusal;
+use crate::upstream::ConnectError;
+use crate::watch::Interrupted;
+
+/// Why an exchange did not reach a machine.
+#[derive(Debug)]
+pub(crate) enum Stopped {
+    Refused(Refusal),
+    /// The request body is none.
+    Body(BodyError),
+    Outcome(Outcome),
+}
+
+/// Why the relay stopped.
+pub(crate) enum Cut {
+    Failure(Failure),
+    Ended(EndedBy),
+    Connect(ConnectError),
+    /// The machine that the request was sent on to has no place.
+    Refused(Refusal),
+    /// The request was sent on to a machine that is not there, or has had it.
+    ReplayedNowhere,
+}
+
+/// What is needed to answer the client, whatever happens.
+pub(crate) struct Reply {
+    pub(crate) id: RequestId,
+    pub(crate) class: Class,
+    pub(crate) include: Include,
+    /// Whether the connection can carry another request after an answer of ours.
+    pub(crate) next: Next,
+}
+
+/// Whether the client has got something of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begun {
+    No,
+    /// It sees that it is cut: by its framing, or, where only a close delimits it, by a reset.
+    Yes,
+}
+
+/// The response is not complete, and will not be.
+pub(crate) async fn fail<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    guard: RecordGuard,
+    reply: Reply,
+    cut: Cut,
+    begun: Begun,
+) -> Next {
+    let stage = guard.record().stage();
+    let stopped = match cut {
+        Cut::Refused(refusal) => Stopped::Refused(refusal),
+        Cut::Failure(Failure::RequestBody(error)) => Stopped::Body(error),
+        Cut::ReplayedNowhere | Cut::Failure(Failure::Replay(_)) => {
+            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Replay))
+        }
+        Cut::Ended(by) => Stopped::Outcome(Outcome::Ended(by)),
+        Cut::Connect(error) => Stopped::Outcome(connect_outcome(&error)),
+        Cut::Failure(Failure::ClientGone(_)) => Stopped::Outcome(Outcome::ClientGone(stage)),
+        Cut::Failure(Failure::MachineConnection(_)) => {
+            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Closed))
+        }
+        Cut::Failure(Failure::ResponseHead(error)) => bad_response(stage, error.rule()),
+        Cut::Failure(Failure::ResponseBody(error)) => bad_response(stage, error.rule()),
+    };
+    match begun {
+        Begun::No => stop(lane, client, guard, reply, stopped).await,
+        Begun::Yes => {
+            guard.finish(stopped.outcome());
+            Next::Drop
+        }
+    }
+}
+
+fn bad_response(stage: Stage, rule: &'static str) -> Stopped {
+    Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Response(rule)))
+}
+
+/// Answers an exchange that has got nothing of a machine's response.
+pub(crate) async fn stop<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    guard: RecordGuard,
+    reply: Reply,
+    stopped: Stopped,
+) -> Next {
+    let region = lane.shared.observe.region();
+    let outcome = stopped.outcome();
+    let answer = match stopped {
+        Stopped::Refused(refused) => Some(refusal::refused(refused, reply.id, region)),
+        Stopped::Body(error) => Some(refusal::bad_body(&error, reply.id, region)),
+        Stopped::Outcome(outcome) => refusal::failed(outcome, reply.id, region),
+    };
+    match answer {
+        Some(answer) => answer_with(lane, client, guard, reply, outcome, &answer).await,
+        None => {
+            guard.finish(outcome);
+            Next::Drop
+        }
+    }
+}
+
+async fn answer_with<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    guard: RecordGuard,
+    reply: Reply,
+    outcome: Outcome,
+    answer: &Answer,
+) -> Next {
+    let is_draining = matches!(outcome, Outcome::Refused(RefusalReason::Draining));
+    let next = if is_draining { Next::Close } else { reply.next };
+    let id = (reply.id, lane.shared.observe.region());
+    let (bytes, next) = answer.send(client, Some(id), next, reply.include).await;
+    guard.answered(answer.status, bytes);
+    guard.finish(outcome);
+    next
+}
+
+impl Stopped {
+    pub(crate) fn interrupted(interrupted: Interrupted, stage: Stage) -> Self {
+        Self::Outcome(match interrupted {
+            Interrupted::ClientGone => Outcome::ClientGone(stage),
+            Interrupted::Ended(by) => Outcome::Ended(by),
+        })
+    }
+
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Refused(refused) => Outcome::Refused(refusal::reason(*refused)),
+            Self::Body(error) => Outcome::Refused(RefusalReason::BadRequest(error.rule())),
+            Self::Outcome(outcome) => *outcome,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Leading an exchange to a machine: enough of its request, a place, a connection.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use outlast_admission::{Attempt, Class, Permit};
+use outlast_config::{Accounting, RouteId};
+use outlast_http1::{Gather, GatherError, Inbox, Request, Stage, Transport};
+use outlast_observe::{MachineFault, MachineSlot, Outcome, Record, RefusalReason, TimedClock};
+use outlast_runtime::clock;
+
+use crate::ending::Stopped;
+use crate::gateway::Lane;
+use crate::upstream::{ConnectError, Dispatch};
+use crate::watch::watching;
+use crate::{answer, refusal};
+
+/// Leads a request to a machine: enough of its body first, so that who sends slowly takes no place, then a place, then a
+/// connection.
+pub(crate) async fn place<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    (class, route): (Class, RouteId),
+    request: &mut Request,
+) -> Result<Dispatch, Stopped> {
+    let enough = lane.shared.plan.upstream.request_buffer;
+    if enough > 0 && !request.body.is_ended() {
+        receive(lane, client, inbox, record, request, enough).await?;
+    }
+    let attempt = lane.service.admission.attempt(record.client().ip(), class);
+    let permit = wait(lane, client, inbox, record, attempt).await?;
+    connect(lane, client, inbox, record, route, permit).await
+}
+
+/// Waits for the request body, or for enough of it, under the clock of the head.
+async fn receive<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    request: &mut Request,
+    enough: usize,
+) -> Result<(), Stopped> {
+    let mut gather = Gather::new(&request.body, enough);
+    record.enter(Stage::Receiving);
+    if request.expects_continue && inbox.is_empty() {
+        // The client waits for this word, and we for its body (RFC 9110 section 10.1.1).
+        request.expectation_is_met();
+        let wire = b"HTTP/1.1 100 Continue\r\n\r\n";
+        if answer::write(client, wire).await < wire.len() {
+            return Err(Stopped::Outcome(Outcome::ClientGone(Stage::Receiving)));
+        }
+    }
+    let received = poll_fn(|cx| {
+        if let Poll::Ready(by) = record.poll_ended(cx) {
+            return Poll::Ready(Err(Stopped::Outcome(Outcome::Ended(by))));
+        }
+        inbox.poll_gather(cx, client, &mut gather).map_err(|error| match error {
+            GatherError::Gone(_) => Stopped::Outcome(Outcome::ClientGone(Stage::Receiving)),
+            GatherError::Body(error) => Stopped::Body(error),
+        })
+    });
+    let received = clock::timeout(lane.service.plan.clocks.head, received).await;
+    received.unwrap_or(Err(Stopped::Outcome(Outcome::TimedOut(TimedClock::Head))))
+}
+
+/// Waits for a place.
+pub(crate) async fn wait<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    attempt: Attempt,
+) -> Result<Permit, Stopped> {
+    record.asks_for_place();
+    let permit = match attempt {
+        Attempt::Admitted(permit) => Ok(permit),
+        Attempt::Refused(refusal) => Err(refusal),
+        Attempt::Waiting(waiting) => {
+            let _queued = record.queue();
+            lane.service.warn_of_limits(lane.shared.observe.region());
+            let waited = watching(client, inbox, record, waiting.wait()).await;
+            waited.map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Queued))?
+        }
+    };
+    let permit = permit.map_err(|refusal| {
+        lane.service.warn_of_limits(lane.shared.observe.region());
+        if let Some(line) = refusal::log_line(refusal) {
+            tracing::error!(target: "outlast::proxy", region = lane.shared.observe.region(), "{line}");
+        }
+        Stopped::Refused(refusal)
+    })?;
+    record.dispatched(MachineSlot(permit.machine().0));
+    record.enter(Stage::Connecting);
+    Ok(permit)
+}
+
+async fn connect<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    route: RouteId,
+    permit: Permit,
+) -> Result<Dispatch, Stopped> {
+    let permit = match lane.service.plan.limits.accounting {
+        Accounting::Connections => permit,
+        Accounting::Requests => match Dispatch::pooled(&lane.pool, &lane.service, permit) {
+            Ok(dispatch) => return Ok(dispatch),
+            Err(permit) => permit,
+        },
+    };
+    let connect = Dispatch::connect(&lane.service, permit, lane.settings(route).clocks.connect);
+    watching(client, inbox, record, connect)
+        .await
+        .map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Connecting))?
+        .map_err(|error| Stopped::Outcome(connect_outcome(&error)))
+}
+
+pub(crate) fn connect_outcome(error: &ConnectError) -> Outcome {
+    match error {
+        ConnectError::TimedOut => Outcome::TimedOut(TimedClock::Connect),
+        ConnectError::Shortage(missing) => Outcome::Refused(RefusalReason::Shortage(*missing)),
+        ConnectError::Refused(error) => {
+            tracing::debug!(%error, "connecting to a machine failed");
+            Outcome::MachineFailed(Stage::Connecting, MachineFault::Connect)
+        }
+    }
+}
