@@ -2,7 +2,9 @@
 
 use outlast_admission::{Class, Refusal};
 use outlast_http1::{BodyError, Failure, Stage, Transport};
-use outlast_observe::{EndedBy, MachineFault, Outcome, RecordGuard, RefusalReason, RequestId};
+use outlast_observe::{
+    EndedBy, MachineFault, Outcome, RecordGuard, RefusalReason, RequestId, TimedClock,
+};
 
 use crate::answer::{Answer, Include, Next};
 use crate::gateway::Lane;
@@ -24,6 +26,7 @@ pub(crate) enum Stopped {
 pub(crate) enum Cut {
     Failure(Failure),
     Ended(EndedBy),
+    TimedOut(TimedClock),
     Connect(ConnectError),
     /// The machine that the request was sent on to has no place.
     Refused(Refusal),
@@ -65,6 +68,7 @@ pub(crate) async fn fail<T: Transport>(
             Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Replay))
         }
         Cut::Ended(by) => Stopped::Outcome(Outcome::Ended(by)),
+        Cut::TimedOut(clock) => Stopped::Outcome(Outcome::TimedOut(clock)),
         Cut::Connect(error) => Stopped::Outcome(connect_outcome(&error)),
         Cut::Failure(Failure::ClientGone(_)) => Stopped::Outcome(Outcome::ClientGone(stage)),
         Cut::Failure(Failure::MachineConnection(_)) => {

@@ -13,10 +13,11 @@ use outlast_http1::{
 use outlast_observe::{ExchangeStart, MachineSlot, Outcome, Record, RecordGuard, RequestId};
 
 use crate::answer::{Include, Next};
+use crate::clocks::{Clocks, Situation};
 use crate::ending::{Begun, Cut, Reply, fail, stop};
 use crate::gateway::Lane;
 use crate::headers;
-use crate::place::place;
+use crate::place::{in_lifetime, place};
 use crate::upstream::{Dispatch, Origin};
 use crate::vigil::{Vigil, broken_end};
 
@@ -31,6 +32,7 @@ struct Live {
     /// The machines that sent it on.
     tried: Vec<MachineKey>,
     vigil: Vigil,
+    clocks: Clocks,
 }
 
 /// Runs one exchange and says what happens to the client's connection.
@@ -63,16 +65,17 @@ async fn dispatch<T: Transport>(
     let route = lane.service.plan.routes.find(&request.target.path);
     let guard = lane.begin(peer, id, &mut request.target);
     let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
-    let dispatch =
-        match place(lane, client, inbox, guard.record(), (class, route), &mut request).await {
-            Ok(dispatch) => dispatch,
-            Err(stopped) => {
-                let keeps_alive = request.keep_alive && request.discard_body(inbox);
-                let next = if keeps_alive { Next::KeepAlive } else { Next::Close };
-                let reply = Reply { id, class, include, next };
-                return Err(stop(lane, client, guard, reply, stopped).await);
-            }
-        };
+    let lifetime = lane.settings(route).clocks.lifetime;
+    let led = place(lane, client, inbox, guard.record(), (class, route), &mut request);
+    let dispatch = match in_lifetime(guard.record(), lifetime, led).await {
+        Ok(dispatch) => dispatch,
+        Err(stopped) => {
+            let keeps_alive = request.keep_alive && request.discard_body(inbox);
+            let next = if keeps_alive { Next::KeepAlive } else { Next::Close };
+            let reply = Reply { id, class, include, next };
+            return Err(stop(lane, client, guard, reply, stopped).await);
+        }
+    };
     let reply = Reply { id, class, include, next: Next::Close };
     guard.record().enter(Stage::Waiting);
     if request.host.is_empty() {
@@ -80,8 +83,9 @@ async fn dispatch<T: Transport>(
     }
     match begin(lane, inbox, id, guard.record(), &mut request, dispatch.origin) {
         Ok(exchange) => {
-            let (dispatch, tried, vigil) = (Some(dispatch), Vec::new(), Vigil::default());
-            Ok(Box::new(Live { guard, reply, route, exchange, dispatch, tried, vigil }))
+            let (dispatch, tried) = (Some(dispatch), Vec::new());
+            let (vigil, clocks) = (Vigil::default(), Clocks::default());
+            Ok(Box::new(Live { guard, reply, route, exchange, dispatch, tried, vigil, clocks }))
         }
         Err(error) => {
             drop(dispatch);
@@ -99,7 +103,7 @@ async fn relay<T: Transport>(
 ) -> Next {
     let cut = loop {
         let moved = poll_fn(|cx| {
-            let Live { guard, exchange, dispatch, vigil, .. } = &mut *live;
+            let Live { guard, exchange, dispatch, vigil, clocks, route, .. } = &mut *live;
             let record = guard.record();
             if let Poll::Ready(by) = record.poll_ended(cx) {
                 return Poll::Ready(Err(Cut::Ended(by)));
@@ -108,6 +112,11 @@ async fn relay<T: Transport>(
             match exchange.poll(cx, client, inbox, machine, record) {
                 Poll::Ready(result) => Poll::Ready(result.map_err(Cut::Failure)),
                 Poll::Pending => {
+                    let ours = &lane.settings(*route).clocks;
+                    let clock = clocks.poll(cx, ours, record, || Situation::from(&*exchange));
+                    if let Poll::Ready(clock) = clock {
+                        return Poll::Ready(Err(Cut::TimedOut(clock)));
+                    }
                     let is_deaf = || exchange.is_deaf() || inbox.is_full();
                     let look = || lost(exchange, client, machine);
                     vigil.poll(cx, is_deaf, look).map(|failure| Err(Cut::Failure(failure)))

@@ -6,6 +6,7 @@
 mod accept;
 mod answer;
 mod clients;
+mod clocks;
 mod connection;
 mod ending;
 mod exchange;

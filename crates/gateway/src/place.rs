@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use outlast_admission::{Attempt, Class, Permit};
 use outlast_config::{Accounting, RouteId};
@@ -32,6 +33,19 @@ pub(crate) async fn place<T: Transport>(
     let attempt = lane.service.admission.attempt(record.client().ip(), class);
     let permit = wait(lane, client, inbox, record, attempt).await?;
     connect(lane, client, inbox, record, route, permit).await
+}
+
+/// Waits for what leads to a machine, within the lifetime of its exchange.
+///
+/// Cancel safety: as that of `led`, which is dropped when the time is over.
+pub(crate) async fn in_lifetime<T>(
+    record: &Record,
+    lifetime: Option<Duration>,
+    led: impl Future<Output = Result<T, Stopped>>,
+) -> Result<T, Stopped> {
+    let Some(lifetime) = lifetime else { return led.await };
+    let led = clock::timeout_at(record.started() + lifetime, led).await;
+    led.unwrap_or(Err(Stopped::Outcome(Outcome::TimedOut(TimedClock::Lifetime))))
 }
 
 /// Waits for the request body, or for enough of it, under the clock of the head.

@@ -100,6 +100,12 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
         Outcome::TimedOut(TimedClock::Connect) => {
             (504, "connection_timeout", "the machine did not accept the connection in time")
         }
+        Outcome::TimedOut(TimedClock::ResponseHead) => {
+            (504, "http_response_timeout", "the machine did not begin its response in time")
+        }
+        Outcome::TimedOut(TimedClock::Lifetime) => {
+            (504, "http_response_timeout", "the exchange took longer than one may")
+        }
         Outcome::TimedOut(TimedClock::Head) => {
             return Some(late("the request body did not come", Some((id, region))));
         }

@@ -5,22 +5,26 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use outlast_admission::Class;
 use outlast_http1::{
     Inbox, Observer, Presence, RequestTarget, Stage, Transport, Tunnel, TunnelError,
 };
-use outlast_observe::{EndedBy, MachineFault, Outcome, RequestId};
+use outlast_observe::{EndedBy, MachineFault, Outcome, Record, RequestId, TimedClock};
 use tokio::net::TcpStream;
 
+use crate::clocks::{Clocks, Situation};
+use crate::ending::Stopped;
 use crate::gateway::Lane;
-use crate::place::{connect_outcome, wait};
+use crate::place::{connect_outcome, in_lifetime, wait};
 use crate::upstream::Dispatch;
 use crate::vigil::{Vigil, broken_end};
 
 enum Cut {
     Tunnel(TunnelError),
     Ended(EndedBy),
+    TimedOut(TimedClock),
 }
 
 /// A client that waits for its place, and whose end-of-file means that it has said everything, not that it is gone: only an
@@ -72,28 +76,21 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
     let guard = lane.begin(peer, RequestId::generate(), &mut target);
     let record = guard.record();
     let mut inbox = Inbox::default();
-    let attempt = lane.service.admission.attempt(peer.ip(), Class::Ordinary);
-    let mut speaker = Speaker(&mut client);
-    let permit = match wait(&lane, &mut speaker, &mut inbox, record, attempt).await {
-        Ok(permit) => permit,
+    let ours = &lane.service.plan.routes.rest.clocks;
+    let led = lead(&lane, &mut client, &mut inbox, record, ours.connect);
+    let mut dispatch = match in_lifetime(record, ours.lifetime, led).await {
+        Ok(dispatch) => dispatch,
         Err(stopped) => {
             client.abort_on_drop();
             return guard.finish(stopped.outcome());
-        }
-    };
-    let timeout = lane.service.plan.routes.rest.clocks.connect;
-    let mut dispatch = match Dispatch::connect(&lane.service, permit, timeout).await {
-        Ok(dispatch) => dispatch,
-        Err(error) => {
-            client.abort_on_drop();
-            return guard.finish(connect_outcome(&error));
         }
     };
     record.enter(Stage::Streaming);
     // However it is cut, neither side may take what it got for everything.
     client.abort_on_drop();
     dispatch.stream.abort_on_drop();
-    let (mut tunnel, mut vigil) = (Tunnel::new(&mut inbox), Vigil::default());
+    let mut tunnel = Tunnel::new(&mut inbox);
+    let (mut vigil, mut clocks) = (Vigil::default(), Clocks::default());
     let moved = poll_fn(|cx| {
         if let Poll::Ready(by) = record.poll_ended(cx) {
             return Poll::Ready(Err(Cut::Ended(by)));
@@ -102,6 +99,10 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
         match tunnel.poll(cx, &mut client, &mut dispatch.stream, received, sent) {
             Poll::Ready(result) => Poll::Ready(result.map_err(Cut::Tunnel)),
             Poll::Pending => {
+                let clock = clocks.poll(cx, ours, record, || Situation::from(&tunnel));
+                if let Poll::Ready(clock) = clock {
+                    return Poll::Ready(Err(Cut::TimedOut(clock)));
+                }
                 let look = || broken_end(&client, &dispatch.stream);
                 vigil.poll(cx, || tunnel.is_deaf(), look).map(|error| Err(Cut::Tunnel(error)))
             }
@@ -118,6 +119,21 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
             Outcome::MachineFailed(Stage::Streaming, MachineFault::Closed)
         }
         Err(Cut::Ended(by)) => Outcome::Ended(by),
+        Err(Cut::TimedOut(clock)) => Outcome::TimedOut(clock),
     };
     guard.finish(outcome);
+}
+
+/// A place and a connection to a machine.
+async fn lead<T: Transport>(
+    lane: &Lane,
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    timeout: Duration,
+) -> Result<Dispatch, Stopped> {
+    let attempt = lane.service.admission.attempt(record.client().ip(), Class::Ordinary);
+    let permit = wait(lane, &mut Speaker(client), inbox, record, attempt).await?;
+    let dispatch = Dispatch::connect(&lane.service, permit, timeout).await;
+    dispatch.map_err(|error| Stopped::Outcome(connect_outcome(&error)))
 }

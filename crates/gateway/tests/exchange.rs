@@ -225,7 +225,7 @@ async fn a_full_service_refuses_as_rule_4_says() {
     let id = head.lines().find_map(|line| line.strip_prefix("Fly-Request-Id: ")).expect("an id");
     assert!(body.contains(id), "{body}");
     rig.outcome("refused", 1).await;
-    assert!(rig.counted("outlast_refusals_total{service=\"http\",reason=\"limit\"} 1"));
+    rig.counted("outlast_refusals_total{service=\"http\",reason=\"limit\"} 1").await;
     // The connection goes on after a refusal: nothing of the request is left unread.
     drop((client, machine));
     rig.in_flight(0).await;

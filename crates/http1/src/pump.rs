@@ -315,6 +315,18 @@ impl Tunnel {
         if up.is_ready() && down.is_ready() { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
+    /// Whether bytes wait until the client takes them.
+    #[must_use]
+    pub fn waits_for_client(&self) -> bool {
+        self.down.flow.waiting() > 0
+    }
+
+    /// Whether bytes wait until the machine takes them.
+    #[must_use]
+    pub fn waits_for_machine(&self) -> bool {
+        self.up.flow.waiting() > 0
+    }
+
     /// Whether a peer could go away without being noticed: a side is not read, because it has finished already or because the
     /// other one does not take what it sent.
     #[must_use]

@@ -199,6 +199,37 @@ impl Exchange {
     pub fn is_deaf(&self) -> bool {
         match &self.down {
             Down::Tunnel(tunnel) => tunnel.is_deaf(),
+            Down::Head(_) | Down::Body { .. } => self.waits_for_machine(),
+        }
+    }
+
+    /// Whether the final response head has come.
+    #[must_use]
+    pub fn has_final_head(&self) -> bool {
+        !matches!(self.down, Down::Head(_))
+    }
+
+    /// Whether the machine has taken the whole request, or takes no more of it.
+    #[must_use]
+    pub fn is_request_taken(&self) -> bool {
+        matches!(self.up_state, Up::Sent | Up::Broken)
+    }
+
+    /// Whether bytes wait until the client takes them.
+    #[must_use]
+    pub fn waits_for_client(&self) -> bool {
+        match &self.down {
+            Down::Head(heads) => heads.interim.waiting() > 0,
+            Down::Body { flow, .. } => flow.waiting() > 0,
+            Down::Tunnel(tunnel) => tunnel.waits_for_client(),
+        }
+    }
+
+    /// Whether bytes wait until the machine takes them.
+    #[must_use]
+    pub fn waits_for_machine(&self) -> bool {
+        match &self.down {
+            Down::Tunnel(tunnel) => tunnel.waits_for_machine(),
             Down::Head(_) | Down::Body { .. } => {
                 self.up_state == Up::Sending && self.up.waiting() > 0
             }

@@ -17,7 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::outcome::{AcceptPause, ConnectionClose, Outcome, RefusalReason};
+use crate::outcome::{AcceptPause, ConnectionClose, Outcome, RefusalReason, TimedClock};
 use crate::record::Observe;
 
 /// Buckets for streams that live for minutes, in seconds.
@@ -61,6 +61,7 @@ pub(crate) struct Metrics {
 struct ServiceMetrics {
     outcomes: Vec<(&'static str, Counter)>,
     refusals: Vec<(&'static str, Counter)>,
+    timeouts: Vec<(&'static str, Counter)>,
     bad_requests: Vec<(&'static str, Counter)>,
     bad_responses: Vec<(&'static str, Counter)>,
     accept_pauses: Vec<(AcceptPause, Counter)>,
@@ -90,6 +91,7 @@ pub(crate) struct Totals {
 struct Families {
     exchanges: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
+    timeouts: Family<Labels, Counter>,
     bad_requests: Family<Labels, Counter>,
     bad_responses: Family<Labels, Counter>,
     accept_pauses: Family<Labels, Counter>,
@@ -130,6 +132,12 @@ impl Metrics {
             ServiceMetrics {
                 outcomes: each(&families.exchanges, service, "outcome", Outcome::NAMES),
                 refusals: each(&families.refusals, service, "reason", RefusalReason::NAMES),
+                timeouts: each(
+                    &families.timeouts,
+                    service,
+                    "clock",
+                    TimedClock::ALL.map(TimedClock::name),
+                ),
                 bad_requests: each(&families.bad_requests, service, "rule", RULES),
                 bad_responses: each(&families.bad_responses, service, "rule", RULES),
                 accept_pauses: AcceptPause::ALL
@@ -190,6 +198,9 @@ impl Metrics {
         if let Outcome::Refused(reason) = totals.outcome {
             count(&metrics.refusals, reason.name());
         }
+        if let Outcome::TimedOut(clock) = totals.outcome {
+            count(&metrics.timeouts, clock.name());
+        }
         if let Some(rule) = totals.outcome.rule() {
             let family = match totals.outcome {
                 Outcome::Refused(_) => &metrics.bad_requests,
@@ -232,6 +243,7 @@ impl Families {
     fn register(self, registry: &mut Registry) {
         registry.register("exchanges", "Exchanges that ended, by outcome", self.exchanges);
         registry.register("refusals", "Exchanges refused, by reason", self.refusals);
+        registry.register("timeouts", "Exchanges that a clock ended, by clock", self.timeouts);
         registry.register(
             "bad_requests",
             "Exchanges refused because the request broke a rule of HTTP, by rule",

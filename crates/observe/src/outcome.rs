@@ -100,6 +100,39 @@ pub enum TimedClock {
     Connect,
     /// `clocks.head`.
     Head,
+    /// `clocks.response_head`.
+    ResponseHead,
+    /// `clocks.chunk_gap`.
+    ChunkGap,
+    /// `clocks.lifetime`.
+    Lifetime,
+    /// `clocks.write_stall`.
+    WriteStall,
+}
+
+impl TimedClock {
+    /// Every clock: the values of the label `clock`.
+    pub const ALL: [Self; 6] = [
+        Self::Connect,
+        Self::Head,
+        Self::ResponseHead,
+        Self::ChunkGap,
+        Self::Lifetime,
+        Self::WriteStall,
+    ];
+
+    /// The clock's name in logs and metrics: its key in `[clocks]`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Head => "head",
+            Self::ResponseHead => "response_head",
+            Self::ChunkGap => "chunk_gap",
+            Self::Lifetime => "lifetime",
+            Self::WriteStall => "write_stall",
+        }
+    }
 }
 
 /// Who ended an exchange on purpose.
@@ -157,8 +190,7 @@ impl Outcome {
             Self::MachineFailed(_, MachineFault::Closed) => "closed",
             Self::MachineFailed(_, MachineFault::Response(_)) => "response",
             Self::MachineFailed(_, MachineFault::Replay) => "replay",
-            Self::TimedOut(TimedClock::Connect) => "connect",
-            Self::TimedOut(TimedClock::Head) => "head",
+            Self::TimedOut(clock) => clock.name(),
             Self::Ended(EndedBy::Operator) => "operator",
             Self::Completed | Self::CutByDrain { .. } | Self::Internal => "",
         }

@@ -133,6 +133,25 @@ impl Record {
         }
     }
 
+    /// When the exchange began.
+    #[must_use]
+    pub fn started(&self) -> clock::Instant {
+        self.started
+    }
+
+    /// When a byte last went either way; when the exchange began, if none did.
+    #[must_use]
+    pub fn last_progress(&self) -> clock::Instant {
+        let after = Duration::from_millis(self.progress_ms.load(Ordering::Relaxed).into());
+        self.started + after
+    }
+
+    /// Response bytes that the client's transport has taken.
+    #[must_use]
+    pub fn bytes_sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     /// The client's address.
     #[must_use]
     pub fn client(&self) -> SocketAddr {

@@ -86,6 +86,12 @@ impl Wire {
         in_time("send", self.stream.write_all(bytes.as_ref())).await;
     }
 
+    /// Sends bytes. False if the connection has ended.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        let send = tokio::time::timeout(STEP_TIMEOUT, self.stream.write_all(bytes.as_ref()));
+        send.await.expect("it is taken in time").is_ok()
+    }
+
     /// Sends as much of `bytes` as the far end and the sockets between take at once.
     ///
     /// # Panics

@@ -105,8 +105,10 @@ impl Rig {
         eventually(&what, || self.service().in_flight == count).await;
     }
 
-    pub(crate) fn counted(&self, line: &str) -> bool {
-        self.observe.metrics_text().lines().any(|other| other == line)
+    /// Waits until a metric has a value.
+    pub(crate) async fn counted(&self, line: &str) {
+        let is_there = || self.observe.metrics_text().lines().any(|other| other == line);
+        eventually(line, is_there).await;
     }
 
     pub(crate) async fn outcome(&self, outcome: &str, count: u32) {
@@ -114,7 +116,7 @@ impl Rig {
         let line = format!(
             "outlast_exchanges_total{{service=\"{service}\",outcome=\"{outcome}\"}} {count}"
         );
-        eventually(&line, || self.counted(&line)).await;
+        self.counted(&line).await;
     }
 
     /// Waits until nothing is in progress, then stops: everything must have come back.
