@@ -23,15 +23,17 @@ mod splice;
 mod target;
 mod trailers;
 mod transport;
+mod tunnel;
 
 pub use body::{Body, BodyError, Coding};
 pub use credentials::Credentials;
 pub use head::{HEAD_BYTES_MAX, HeadError, Version};
 pub use inbox::{Gather, GatherError, INBOX_MAX, Inbox, ReadHead, is_forwarding_claim};
-pub use pump::{PENDING_MAX, Tunnel, TunnelError};
+pub use pump::PENDING_MAX;
 pub use relay::{Exchange, Failure, Finished, Observer, Stage};
 pub use request::{OWN_PATHS, Request, Untrusted};
 pub use response::{RepeatRule, Replay, ReplayRule, ResponseRules};
 pub use rule::RULES;
 pub use target::RequestTarget;
 pub use transport::{Presence, Transport};
+pub use tunnel::{Tunnel, TunnelError};

@@ -8,11 +8,12 @@ use thiserror::Error;
 use crate::body::{Body, BodyError};
 use crate::head::{HEAD_BYTES_MAX, HeadError, INTERIM_HEADS_MAX};
 use crate::inbox::Inbox;
-use crate::pump::{Flow, FlowError, Tunnel, TunnelError};
+use crate::pump::{Flow, FlowError};
 use crate::request::Request;
 use crate::response::{RepeatRule, Replay, ReplayRule, Response, ResponseRules};
 use crate::scratch;
 use crate::transport::Transport;
+use crate::tunnel::{Tunnel, TunnelError};
 
 /// How far an exchange has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
