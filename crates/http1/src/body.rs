@@ -5,10 +5,13 @@
 mod extension;
 mod unseen;
 
+pub(crate) use unseen::Gap;
+
 use thiserror::Error;
 
 use extension::ExtensionPart;
 
+use crate::messages::Messages;
 use crate::trailers::{Sender, TrailerSection};
 
 /// A chunk-size line may carry extensions; beyond this the sender is not honest (RFC 9112 section 7.1.1).
@@ -171,9 +174,23 @@ impl Body {
     /// # Errors
     /// The chunked coding is broken. The message cannot be completed.
     pub fn advance(&mut self, bytes: &mut [u8]) -> Result<Advanced, BodyError> {
+        self.advance_showing(bytes, None)
+    }
+
+    /// As [`Body::advance`]; the content among the bytes is shown to `messages`.
+    pub(crate) fn advance_showing(
+        &mut self,
+        bytes: &mut [u8],
+        messages: Option<&mut Messages>,
+    ) -> Result<Advanced, BodyError> {
         match &mut self.0 {
             State::Ended => Ok(Advanced { consumed: 0, forward: 0 }),
-            State::UntilClose => Ok(Advanced { consumed: bytes.len(), forward: bytes.len() }),
+            State::UntilClose => {
+                if let Some(messages) = messages {
+                    messages.show(bytes);
+                }
+                Ok(Advanced { consumed: bytes.len(), forward: bytes.len() })
+            }
             State::Length(left) => {
                 let consumed = clamp(*left, bytes.len());
                 *left -= consumed as u64;
@@ -182,7 +199,7 @@ impl Body {
                 }
                 Ok(Advanced { consumed, forward: consumed })
             }
-            State::Chunked { .. } => self.advance_chunked(bytes),
+            State::Chunked { .. } => self.advance_chunked(bytes, messages),
             State::Trailers { coding, .. } => {
                 let coding = *coding;
                 let consumed = self.advance_trailers(bytes)?;
@@ -209,7 +226,11 @@ impl Body {
         }
     }
 
-    fn advance_chunked(&mut self, bytes: &mut [u8]) -> Result<Advanced, BodyError> {
+    fn advance_chunked(
+        &mut self,
+        bytes: &mut [u8],
+        mut messages: Option<&mut Messages>,
+    ) -> Result<Advanced, BodyError> {
         let State::Chunked { at, coding, sender } = &mut self.0 else {
             unreachable!("the caller matched a chunked body")
         };
@@ -218,6 +239,9 @@ impl Body {
         while index < bytes.len() {
             if let At::Data { left } = at {
                 let run = clamp(*left, bytes.len() - index);
+                if let Some(messages) = &mut messages {
+                    messages.show(&mut bytes[index..index + run]);
+                }
                 if coding == Coding::Decoded {
                     bytes.copy_within(index..index + run, decoded);
                     decoded += run;

@@ -1,5 +1,7 @@
 //! The one pump: bytes from one transport to another, with back-pressure and without a buffer while silent.
 
+mod beat;
+
 use std::cell::Cell;
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -8,6 +10,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 
 use crate::body::{Body, BodyError};
+use crate::messages::Messages;
 use crate::scratch::{self, SCRATCH_BYTES};
 use crate::splice::Conduit;
 use crate::transport::Transport;
@@ -15,7 +18,9 @@ use crate::transport::Transport;
 /// The most bytes held for a receiver that does not read, per direction.
 pub const PENDING_MAX: usize = SCRATCH_BYTES;
 /// Where the read size starts, and where it returns to when the receiver falls behind.
-const READ_BYTES_MIN: usize = 16 * 1024;
+const READ_BYTES_MIN: u32 = 16 * 1024;
+const READ_BYTES_MAX: u32 = 256 * 1024;
+const _: () = assert!(READ_BYTES_MAX as usize == SCRATCH_BYTES);
 /// So many bytes of one direction pass at once; then others on the thread have their turn. At 5 GB/s that is 0.2 ms.
 const TURN_BYTES: usize = 1024 * 1024;
 
@@ -39,7 +44,11 @@ pub(crate) struct Flow {
     body: Body,
     pending: Vec<u8>,
     written: usize,
-    read_limit: usize,
+    read_limit: u32,
+    /// Where signs of life may be put in, followed for that alone.
+    messages: Option<Messages>,
+    /// Whether `pending` is the rest of such a sign.
+    is_amid_beat: bool,
     /// While bulk passes unseen.
     conduit: Option<Box<Conduit>>,
 }
@@ -59,7 +68,21 @@ impl Flow {
     /// A direction that moves `body`, after `first` has been written.
     #[must_use]
     pub(crate) fn new(body: Body, first: Vec<u8>) -> Self {
-        Self { body, pending: first, written: 0, read_limit: READ_BYTES_MIN, conduit: None }
+        Self::with_messages(body, first, None)
+    }
+
+    /// As [`Flow::new`]; signs of life may be put between the messages.
+    #[must_use]
+    pub(crate) fn with_messages(body: Body, first: Vec<u8>, messages: Option<Messages>) -> Self {
+        Self {
+            body,
+            pending: first,
+            written: 0,
+            read_limit: READ_BYTES_MIN,
+            messages,
+            is_amid_beat: false,
+            conduit: None,
+        }
     }
 
     /// Takes bytes of the body that were read elsewhere; returns how many belong to it.
@@ -67,7 +90,7 @@ impl Flow {
     /// # Errors
     /// They are not a body.
     pub(crate) fn feed(&mut self, bytes: &mut [u8]) -> Result<usize, BodyError> {
-        let advanced = self.body.advance(bytes)?;
+        let advanced = self.body.advance_showing(bytes, self.messages.as_mut())?;
         self.pending.extend_from_slice(&bytes[..advanced.forward]);
         Ok(advanced.consumed)
     }
@@ -111,7 +134,7 @@ impl Flow {
                 }
                 continue;
             }
-            let limit = self.read_limit;
+            let limit = self.read_limit as usize;
             ready!(scratch::with(|buf| {
                 let buf = &mut buf[..limit];
                 let read = ready!(source.poll_read(cx, buf)).map_err(FlowError::Read)?;
@@ -134,11 +157,14 @@ impl Flow {
                 return Poll::Ready(Err(FlowError::Write(io::ErrorKind::WriteZero.into())));
             }
             self.written += count;
-            moved.moved(count);
+            if !self.is_amid_beat {
+                moved.moved(count);
+            }
         }
         // Give the memory back: most streams fall behind once and never again.
         self.pending = Vec::new();
         self.written = 0;
+        self.is_amid_beat = false;
         Poll::Ready(Ok(()))
     }
 
@@ -197,8 +223,8 @@ impl Flow {
         source: &'t S,
         destination: &D,
     ) -> Option<(&mut Conduit, &'t TcpStream)> {
-        // A receiver that falls behind lets the read size fall, but does not end a bulk transfer.
-        if self.conduit.is_none() && self.read_limit < SCRATCH_BYTES {
+        // Messages are to be seen; and a receiver that falls behind lets the read size fall, but does not end a bulk transfer.
+        if self.messages.is_some() || self.conduit.is_none() && self.read_limit < READ_BYTES_MAX {
             return None;
         }
         let (source, _destination) = (source.socket()?, destination.socket()?);
@@ -225,7 +251,7 @@ impl Flow {
         if bytes.is_empty() {
             return Ok(self.body.close()?);
         }
-        let advanced = self.body.advance(bytes)?;
+        let advanced = self.body.advance_showing(bytes, self.messages.as_mut())?;
         excess.extend_from_slice(&bytes[advanced.consumed..]);
         let forward = &bytes[..advanced.forward];
         let mut sent = 0;
@@ -243,8 +269,8 @@ impl Flow {
                 }
             }
         }
-        if bytes.len() == self.read_limit {
-            self.read_limit = (self.read_limit * 2).min(SCRATCH_BYTES);
+        if bytes.len() == self.read_limit as usize {
+            self.read_limit = (self.read_limit * 2).min(READ_BYTES_MAX);
         }
         Ok(())
     }
@@ -282,8 +308,12 @@ mod tests {
         pipes_max: usize,
     }
 
-    /// Sends `wire` and closes; moves what is `body` of it to a receiver that takes it in pieces.
     async fn relay(body: Body, wire: &[u8]) -> Moved {
+        relay_flow(Flow::new(body, Vec::new()), wire).await
+    }
+
+    /// Sends `wire` and closes; moves what is the body of it to a receiver that takes it in pieces.
+    async fn relay_flow(mut flow: Flow, wire: &[u8]) -> Moved {
         let ((mut sender, mut source), (mut destination, mut receiver)) =
             (sockets().await, sockets().await);
         let send = async {
@@ -293,7 +323,6 @@ mod tests {
         };
         let (mut excess, mut counted, mut pipes_max) = (Vec::new(), 0, 0);
         let relay = async {
-            let mut flow = Flow::new(body, Vec::new());
             let mut moved = |bytes| {
                 counted += bytes;
                 pipes_max = pipes_max.max(splice::open_count());
@@ -333,6 +362,23 @@ mod tests {
             assert!(excess.as_bytes().starts_with(&moved.excess));
             assert_eq!((moved.pipes_max, splice::open_count()), (1, 0), "{body:?}");
         }
+    }
+
+    /// What passes unseen may end amid a message.
+    #[tokio::test]
+    async fn bulk_among_messages_is_seen() {
+        let bytes = [vec![b'a'; BULK], b"\n".to_vec()].concat();
+        let messages = Messages::Lines(crate::messages::LineAt::Between);
+        let flow = Flow::with_messages(Body::until_close(), Vec::new(), Some(messages));
+        let moved = relay_flow(flow, &bytes).await;
+        assert!(moved.result.is_ok() && moved.received == bytes);
+        assert_eq!((moved.counted, moved.pipes_max), (bytes.len(), 0));
+    }
+
+    /// It is kept for the hours of a stream, twice.
+    #[test]
+    fn a_flow_is_small_and_follows_messages_in_room_that_it_had() {
+        assert_eq!((size_of::<Flow>(), size_of::<Option<Messages>>()), (72, 2));
     }
 
     #[tokio::test]

@@ -1,5 +1,9 @@
 //! One exchange over two transports: request head and body up, response heads and body down, at the same time.
 
+mod beat;
+
+pub use beat::Beat;
+
 use std::io;
 use std::task::{Context, Poll, ready};
 
@@ -52,6 +56,8 @@ pub trait Observer {
     fn sent(&self, bytes: usize);
     /// Request bytes, head included, were handed to the machine's transport.
     fn received(&self, bytes: usize);
+    /// A sign of life of so many bytes was put into the response. The client gets them, but they are no progress.
+    fn beaten(&self, bytes: usize);
 }
 
 /// A complete exchange.
@@ -482,7 +488,7 @@ impl Heads {
             wire.extend_from_slice(&bytes[at..]);
             return Ok(Some(Answer::Upgrade(wire)));
         }
-        let mut flow = Flow::new(response.body, wire);
+        let mut flow = Flow::with_messages(response.body, wire, response.messages);
         let body = &mut bytes[at..];
         let consumed = flow.feed(body).map_err(Failure::ResponseBody)?;
         Ok(Some(Answer::Body(Down::Body {

@@ -9,6 +9,7 @@ use crate::head::{
     FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, Version, check_line_ends, check_partial,
     has_token, is, push_field, relayed_value, version,
 };
+use crate::messages::Messages;
 use crate::request::keep_alive;
 
 /// By which a machine sends a request on to another one.
@@ -32,6 +33,8 @@ pub struct ResponseRules {
     pub replay: ReplayRule,
     /// Whether the request may be sent again when its connection dies before an answer.
     pub repeat: RepeatRule,
+    /// Whether signs of life may be put into the response.
+    pub heartbeat: HeartbeatRule,
     /// The protocols to which the request asked to change. None: a change is a fault of the machine.
     pub upgrade: Option<Box<str>>,
 }
@@ -53,6 +56,15 @@ pub enum RepeatRule {
     Safe,
     /// It fails: a machine may have acted on it.
     Never,
+}
+
+/// Whether [`Exchange::beat`](crate::Exchange::beat) may put signs of life into a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeartbeatRule {
+    /// Only what the machine sends.
+    Never,
+    /// Comments between events and empty lines between lines; nothing into any other response.
+    BetweenMessages,
 }
 
 /// Where a machine sends a request on to (Fly's dynamic request routing).
@@ -88,6 +100,8 @@ pub(crate) struct Response {
     pub(crate) client_keep_alive: bool,
     /// Where the machine sends the request on to, if that is followed.
     pub(crate) replay: Option<Replay>,
+    /// The messages of the body, where signs of life may be put between them.
+    pub(crate) messages: Option<Messages>,
 }
 
 impl Response {
@@ -148,9 +162,14 @@ impl Response {
             .iter()
             .find(|field| rules.replay == ReplayRule::Follow && is(field.name, REPLAY))
             .and_then(|field| Replay::parse(field.value));
+        let messages = match rules.heartbeat {
+            HeartbeatRule::Never => None,
+            HeartbeatRule::BetweenMessages => Messages::of(status, head.headers, &body),
+        };
         let response = Self {
             status,
             replay,
+            messages,
             // A body that is announced where there is none may yet come.
             machine_keep_alive: keep_alive(version, &fields)
                 && !body.is_until_close()
@@ -253,6 +272,7 @@ mod tests {
             lines: (*b"Via: 1.1 outlast\r\n").into(),
             replay: ReplayRule::Follow,
             repeat: RepeatRule::Never,
+            heartbeat: HeartbeatRule::Never,
             upgrade: None,
         }
     }

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::future::poll_fn;
 
 use outlast_http1::{
-    Exchange, Failure, Finished, Inbox, Observer, ReadHead, RepeatRule, ReplayRule, Request,
-    ResponseRules, Untrusted,
+    Exchange, Failure, Finished, HeartbeatRule, Inbox, Observer, ReadHead, RepeatRule, ReplayRule,
+    Request, ResponseRules, Untrusted,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -16,6 +16,7 @@ pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 pub(crate) struct Counts {
     pub(crate) sent: Cell<usize>,
     pub(crate) received: Cell<usize>,
+    pub(crate) beaten: Cell<usize>,
 }
 
 impl Observer for Counts {
@@ -25,6 +26,9 @@ impl Observer for Counts {
     }
     fn received(&self, bytes: usize) {
         self.received.set(self.received.get() + bytes);
+    }
+    fn beaten(&self, bytes: usize) {
+        self.beaten.set(self.beaten.get() + bytes);
     }
 }
 
@@ -69,6 +73,7 @@ pub(crate) fn rules(request: &mut Request, replay: ReplayRule) -> ResponseRules 
         lines: Box::default(),
         replay,
         repeat: RepeatRule::Never,
+        heartbeat: HeartbeatRule::Never,
         upgrade: request.upgrade.take(),
     }
 }
