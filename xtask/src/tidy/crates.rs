@@ -25,6 +25,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("outlast-http1", 1),
     ("outlast-protocol", 1),
     ("outlast-runtime", 1),
+    ("outlast-sockets", 1),
 ];
 
 /// Only tests may use these, and these may use anything.
