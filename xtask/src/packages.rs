@@ -20,6 +20,9 @@ pub(crate) const TESTS: &[Needed] = &[
     Needed { program: "slowhttptest", package: "slowhttptest" },
     Needed { program: "ps", package: "procps" },
     Needed { program: "node", package: "nodejs" },
+    Needed { program: "ip", package: "iproute2" },
+    Needed { program: "nft", package: "nftables" },
+    Needed { program: "bash", package: "bash" },
 ];
 
 /// For the fuzz targets: libFuzzer is C++.

@@ -2,12 +2,18 @@
 //!
 //! Nothing here waits for time to pass: every step waits for bytes, and a step that waits too long fails the test.
 
+#[cfg(target_os = "linux")]
+mod network;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+#[cfg(target_os = "linux")]
+pub use network::{Host, Network};
 
 /// No step of a test takes so long unless something is wrong.
 const STEP_TIMEOUT: Duration = Duration::from_secs(20);
