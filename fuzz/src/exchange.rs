@@ -3,8 +3,8 @@
 use std::task::{Context, Poll, Waker};
 
 use outlast_http1::{
-    Exchange, Failure, Finished, Inbox, Observer, ReadHead, RepeatRule, ReplayRule, Request,
-    RequestTarget, ResponseRules, Version, is_forwarding_claim,
+    Exchange, Failure, Finished, HeartbeatRule, Inbox, Observer, ReadHead, RepeatRule, ReplayRule,
+    Request, RequestTarget, ResponseRules, Version, is_forwarding_claim,
 };
 
 use crate::pieces::Pieces;
@@ -37,6 +37,7 @@ impl Observer for Nobody {
     fn responded(&self, _status: u16) {}
     fn sent(&self, _bytes: usize) {}
     fn received(&self, _bytes: usize) {}
+    fn beaten(&self, _bytes: usize) {}
 }
 
 /// Relays what a machine answers, in pieces, until it closes.
@@ -91,6 +92,7 @@ fn rules(request: &Request) -> ResponseRules {
         replay: ReplayRule::Ignore,
         repeat: RepeatRule::Never,
         upgrade: request.upgrade.clone(),
+        heartbeat: HeartbeatRule::Never,
     }
 }
 

@@ -7,8 +7,8 @@ use std::task::Poll;
 use outlast_admission::MachineKey;
 use outlast_config::{Accounting, RouteId, RouteSettings};
 use outlast_http1::{
-    Exchange, Failure, Finished, Inbox, Presence, RepeatRule, Request, ResponseRules, Stage,
-    Transport,
+    Exchange, Failure, Finished, HeartbeatRule, Inbox, Presence, RepeatRule, Request,
+    ResponseRules, Stage, Transport,
 };
 use outlast_observe::{ExchangeStart, MachineSlot, Outcome, Record, RecordGuard, RequestId};
 
@@ -211,6 +211,7 @@ fn begin(
             RepeatRule::Never
         },
         upgrade: request.upgrade.take(),
+        heartbeat: HeartbeatRule::Never,
     };
     Exchange::new(request, lines.as_bytes(), rules, inbox).map_err(Failure::RequestBody)
 }

@@ -197,6 +197,11 @@ impl Observer for Record {
         self.progressed();
     }
 
+    fn beaten(&self, bytes: usize) {
+        // Bytes on the wire, but no progress.
+        self.sent.store(self.sent.load(Ordering::Relaxed) + bytes as u64, Ordering::Relaxed);
+    }
+
     fn received(&self, bytes: usize) {
         let received = self.received.load(Ordering::Relaxed) + bytes as u64;
         self.received.store(received, Ordering::Relaxed);
