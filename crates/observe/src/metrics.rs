@@ -87,7 +87,7 @@ pub(crate) struct Totals {
     pub(crate) received: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Families {
     exchanges: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
@@ -100,6 +100,33 @@ struct Families {
     sent: Family<Labels, Counter>,
     received: Family<Labels, Counter>,
     ledger_mismatch: Family<Labels, Counter>,
+    duration: HistogramFamily,
+    first_byte: HistogramFamily,
+    queue_wait: HistogramFamily,
+}
+
+type HistogramFamily = Family<Labels, Histogram, fn() -> Histogram>;
+
+impl Default for Families {
+    fn default() -> Self {
+        let waits = || Histogram::new(WAIT_BUCKETS);
+        Self {
+            exchanges: Family::default(),
+            refusals: Family::default(),
+            timeouts: Family::default(),
+            bad_requests: Family::default(),
+            bad_responses: Family::default(),
+            accept_pauses: Family::default(),
+            connections_refused: Family::default(),
+            connections_closed: Family::default(),
+            sent: Family::default(),
+            received: Family::default(),
+            ledger_mismatch: Family::default(),
+            duration: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            first_byte: Family::new_with_constructor(waits),
+            queue_wait: Family::new_with_constructor(waits),
+        }
+    }
 }
 
 /// The series of a service for each value of one more label.
@@ -112,84 +139,21 @@ fn each<const N: usize>(
     values.map(|value| (value, series(family, service, label, value))).into()
 }
 
-fn histogram_family(
-    buckets: &'static [f64],
-) -> Family<Labels, Histogram, impl Fn() -> Histogram + Clone> {
-    Family::new_with_constructor(move || Histogram::new(buckets.iter().copied()))
-}
-
 impl Metrics {
     pub(crate) fn new(services: &[String], pool: Arc<OnceLock<PoolSource>>) -> Self {
         let mut registry = Registry::with_prefix("outlast");
         let families = Families::default();
-        let duration = histogram_family(&DURATION_BUCKETS);
-        let first_byte = histogram_family(&WAIT_BUCKETS);
-        let queue_wait = histogram_family(&WAIT_BUCKETS);
-        let mut mismatches = Vec::new();
-        let per_service = |service: &String| {
+        let mismatch = |service: &String| {
             let base = vec![("service", service.clone())];
-            mismatches.push(families.ledger_mismatch.get_or_create_owned(&base));
-            ServiceMetrics {
-                outcomes: each(&families.exchanges, service, "outcome", Outcome::NAMES),
-                refusals: each(&families.refusals, service, "reason", RefusalReason::NAMES),
-                timeouts: each(
-                    &families.timeouts,
-                    service,
-                    "clock",
-                    TimedClock::ALL.map(TimedClock::name),
-                ),
-                bad_requests: each(&families.bad_requests, service, "rule", RULES),
-                bad_responses: each(&families.bad_responses, service, "rule", RULES),
-                accept_pauses: AcceptPause::ALL
-                    .map(|reason| {
-                        let family = &families.accept_pauses;
-                        (reason, series(family, service, "reason", reason.name()))
-                    })
-                    .into(),
-                connections_refused: series(
-                    &families.connections_refused,
-                    service,
-                    "reason",
-                    "per_client",
-                ),
-                connections_closed: each(
-                    &families.connections_closed,
-                    service,
-                    "reason",
-                    ConnectionClose::ALL.map(ConnectionClose::name),
-                ),
-                sent: families.sent.get_or_create_owned(&base),
-                received: families.received.get_or_create_owned(&base),
-                duration: duration.get_or_create_owned(&base),
-                first_byte: first_byte.get_or_create_owned(&base),
-                queue_wait: queue_wait.get_or_create_owned(&base),
-            }
+            families.ledger_mismatch.get_or_create_owned(&base)
         };
-        let services = services.iter().map(per_service).collect();
+        let ledger_mismatches = services.iter().map(mismatch).collect();
+        let services = services.iter().map(|service| families.of(service)).collect();
         families.register(&mut registry);
-        let seconds = Unit::Seconds;
-        registry.register_with_unit(
-            "stream_duration",
-            "How long exchanges that reached a machine took",
-            seconds.clone(),
-            duration,
-        );
-        registry.register_with_unit(
-            "stream_first_byte",
-            "Until the response head of a machine",
-            seconds.clone(),
-            first_byte,
-        );
-        registry.register_with_unit(
-            "queue_wait",
-            "How long exchanges that asked for a place waited for it, or for their refusal",
-            seconds,
-            queue_wait,
-        );
         registry.register_collector(Box::new(Gauges(pool)));
         let lost_lines = LostLines::default();
         registry.register_collector(Box::new(lost_lines.clone()));
-        Self { registry, services, lost_lines, ledger_mismatches: mismatches }
+        Self { registry, services, lost_lines, ledger_mismatches }
     }
 
     pub(crate) fn finished(&self, service: usize, totals: &Totals) {
@@ -240,6 +204,36 @@ fn count(counters: &[(&'static str, Counter)], name: &str) {
 }
 
 impl Families {
+    /// The series of a service.
+    fn of(&self, service: &str) -> ServiceMetrics {
+        let base = vec![("service", service.to_owned())];
+        ServiceMetrics {
+            outcomes: each(&self.exchanges, service, "outcome", Outcome::NAMES),
+            refusals: each(&self.refusals, service, "reason", RefusalReason::NAMES),
+            timeouts: each(&self.timeouts, service, "clock", TimedClock::ALL.map(TimedClock::name)),
+            bad_requests: each(&self.bad_requests, service, "rule", RULES),
+            bad_responses: each(&self.bad_responses, service, "rule", RULES),
+            accept_pauses: AcceptPause::ALL
+                .map(|reason| {
+                    let family = &self.accept_pauses;
+                    (reason, series(family, service, "reason", reason.name()))
+                })
+                .into(),
+            connections_refused: series(&self.connections_refused, service, "reason", "per_client"),
+            connections_closed: each(
+                &self.connections_closed,
+                service,
+                "reason",
+                ConnectionClose::ALL.map(ConnectionClose::name),
+            ),
+            sent: self.sent.get_or_create_owned(&base),
+            received: self.received.get_or_create_owned(&base),
+            duration: self.duration.get_or_create_owned(&base),
+            first_byte: self.first_byte.get_or_create_owned(&base),
+            queue_wait: self.queue_wait.get_or_create_owned(&base),
+        }
+    }
+
     fn register(self, registry: &mut Registry) {
         registry.register("exchanges", "Exchanges that ended, by outcome", self.exchanges);
         registry.register("refusals", "Exchanges refused, by reason", self.refusals);
@@ -275,6 +269,25 @@ impl Families {
             "ledger_mismatch",
             "Times that permits, gauge and sockets disagreed; must stay 0",
             self.ledger_mismatch,
+        );
+        let seconds = Unit::Seconds;
+        registry.register_with_unit(
+            "stream_duration",
+            "How long exchanges that reached a machine took",
+            seconds.clone(),
+            self.duration,
+        );
+        registry.register_with_unit(
+            "stream_first_byte",
+            "Until the response head of a machine",
+            seconds.clone(),
+            self.first_byte,
+        );
+        registry.register_with_unit(
+            "queue_wait",
+            "How long exchanges that asked for a place waited for it, or for their refusal",
+            seconds,
+            self.queue_wait,
         );
     }
 }
