@@ -1,6 +1,7 @@
 //! One exchange over two transports: request head and body up, response heads and body down, at the same time.
 
 mod beat;
+mod heads;
 
 pub use beat::Beat;
 
@@ -10,14 +11,15 @@ use std::task::{Context, Poll, ready};
 use thiserror::Error;
 
 use crate::body::{Body, BodyError};
-use crate::head::{HEAD_BYTES_MAX, HeadError, INTERIM_HEADS_MAX};
+use crate::head::{HEAD_BYTES_MAX, HeadError};
 use crate::inbox::Inbox;
 use crate::pump::{Flow, FlowError};
 use crate::request::Request;
-use crate::response::{RepeatRule, Replay, ReplayRule, Response, ResponseRules};
-use crate::scratch;
+use crate::response::{RepeatRule, Replay, ReplayRule, ResponseRules};
 use crate::transport::Transport;
 use crate::tunnel::{Tunnel, TunnelError};
+
+use heads::{Answer, Heads};
 
 /// How far an exchange has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,26 +126,6 @@ enum Down {
     },
     /// The protocol has changed: bytes go both ways until both sides have closed.
     Tunnel(Box<Tunnel>),
-}
-
-/// What follows the final head.
-enum Answer {
-    Body(Down),
-    /// The change of protocol, and what is to be written to the client first.
-    Upgrade(Vec<u8>),
-}
-
-/// Until the final head: interim heads are passed on as they come (RFC 9110 section 15.2).
-#[derive(Debug)]
-struct Heads {
-    partial: Vec<u8>,
-    rules: ResponseRules,
-    interim: Flow,
-    interim_count: u8,
-    /// Whether the client has got a part of an interim head.
-    is_amid_interim: bool,
-    /// The whole request, where it may be sent on.
-    request: Option<Box<[u8]>>,
 }
 
 impl Exchange {
@@ -421,82 +403,6 @@ impl Exchange {
             client_keep_alive: *client_keep_alive && is_request_sent,
             machine_keep_alive: *machine_keep_alive && is_request_sent && excess.is_empty(),
         }))
-    }
-}
-
-impl Heads {
-    fn new(rules: ResponseRules, request: Option<Box<[u8]>>) -> Box<Self> {
-        let interim = Flow::new(Body::none(), Vec::new());
-        let (partial, interim_count, is_amid_interim) = (Vec::new(), 0, false);
-        Box::new(Self { partial, rules, interim, interim_count, is_amid_interim, request })
-    }
-
-    /// Whether the request may be sent again: it asks for nothing to be changed, and no byte of an answer has come.
-    fn may_repeat(&self) -> bool {
-        self.rules.repeat == RepeatRule::Safe && self.partial.is_empty() && self.interim_count == 0
-    }
-
-    /// Reads once; None if the final head is not complete yet.
-    fn poll_read<M: Transport>(
-        &mut self,
-        cx: &mut Context<'_>,
-        machine: &mut M,
-    ) -> Poll<Result<Option<Answer>, Failure>> {
-        scratch::with(|buf| {
-            let read = match ready!(machine.poll_read(cx, buf)) {
-                Ok(0) => return Poll::Ready(Err(Failure::MachineConnection(None))),
-                Ok(read) => read,
-                Err(error) => return Poll::Ready(Err(Failure::MachineConnection(Some(error)))),
-            };
-            if self.partial.is_empty() {
-                return Poll::Ready(self.parse(&mut buf[..read]));
-            }
-            let mut bytes = std::mem::take(&mut self.partial);
-            bytes.extend_from_slice(&buf[..read]);
-            Poll::Ready(self.parse(&mut bytes))
-        })
-    }
-
-    fn parse(&mut self, bytes: &mut [u8]) -> Result<Option<Answer>, Failure> {
-        let mut wire = self.interim.take_pending();
-        let mut at = 0;
-        let (mut response, final_from) = loop {
-            let final_from = wire.len();
-            let parsed = Response::parse(&bytes[at..], &self.rules, &mut wire)
-                .map_err(Failure::ResponseHead)?;
-            let Some((response, length)) = parsed else {
-                self.partial = bytes[at..].to_vec();
-                self.interim = Flow::new(Body::none(), wire);
-                return Ok(None);
-            };
-            at += length;
-            if !response.is_interim() {
-                break (response, final_from);
-            }
-            self.interim_count += 1;
-            if self.interim_count > INTERIM_HEADS_MAX {
-                return Err(Failure::ResponseHead(HeadError::TooManyInterims));
-            }
-        };
-        if let Some(replay) = response.replay.take().filter(|_| self.request.is_some()) {
-            // What the client has begun to get it gets; the head of this answer it does not.
-            wire.truncate(final_from);
-            self.interim = Flow::new(Body::none(), wire);
-            return Err(Failure::Replay(replay));
-        }
-        if response.is_upgrade() {
-            wire.extend_from_slice(&bytes[at..]);
-            return Ok(Some(Answer::Upgrade(wire)));
-        }
-        let mut flow = Flow::with_messages(response.body, wire, response.messages);
-        let body = &mut bytes[at..];
-        let consumed = flow.feed(body).map_err(Failure::ResponseBody)?;
-        Ok(Some(Answer::Body(Down::Body {
-            flow,
-            status: response.status,
-            client_keep_alive: response.client_keep_alive,
-            machine_keep_alive: response.machine_keep_alive && consumed == body.len(),
-        })))
     }
 }
 
