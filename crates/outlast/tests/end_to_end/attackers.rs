@@ -141,13 +141,18 @@ async fn changes_nothing(outlast: &Outlast, kind: Attack, places: usize) {
 
 /// A gateway before an app that answers all alike.
 async fn before(app: &App, flags: &[&str]) -> Outlast {
+    before_as(app, flags, "").await
+}
+
+/// The same, as an `outlast.toml` says.
+async fn before_as(app: &App, flags: &[&str], settings: &str) -> Outlast {
     let limit = getrlimit(Resource::Nofile);
     let may_have = limit.maximum.unwrap_or(u64::MAX);
     assert!(may_have >= DESCRIPTORS_MIN, "{DESCRIPTORS_MIN} open files are needed (ulimit -Hn)");
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let to = app.address.to_string();
     let log = ["--no-auth", "--log", "outlast::access=off,info", "--to", &to];
-    Outlast::up(&[], &[&log, flags].concat()).await
+    Outlast::up(&[("outlast.toml", settings)], &[&log, flags].concat()).await
 }
 
 fn short() -> App {
@@ -191,13 +196,8 @@ async fn slow_readers_of_large_answers_slow_nobody_down_where_places_are_not_lim
     changes_nothing(&outlast, Attack::Read, ATTACKERS).await;
 }
 
-/// An answer takes its place until its last byte is sent, and there is no clock yet for a client that does not take it: this is
-/// what is, not what should be.
-#[tokio::test]
-async fn slow_readers_keep_everybody_out_where_places_are_limited() {
-    let app = large();
-    let limits = ["--hard-limit", "10", "--soft-limit", "0", "--queue-timeout", "0s"];
-    let outlast = before(&app, &limits).await;
+/// Ten clients that read nothing, where there are ten places.
+async fn take_all_places(outlast: &Outlast) -> Tasks {
     let attackers = Tasks::default();
     let (tx, mut begun) = mpsc::channel(10);
     for _ in 0..10 {
@@ -206,12 +206,37 @@ async fn slow_readers_keep_everybody_out_where_places_are_limited() {
     for _ in 0..10 {
         begun.recv().await.unwrap();
     }
+    attackers
+}
+
+const TEN_PLACES: [&str; 6] = ["--hard-limit", "10", "--soft-limit", "0", "--queue-timeout", "0s"];
+
+/// An answer takes its place until its last byte is sent, and silence alone ends nothing: without a clock they may stay.
+#[tokio::test]
+async fn slow_readers_keep_everybody_out_where_places_are_limited_and_no_clock_runs() {
+    let app = large();
+    let outlast = before(&app, &TEN_PLACES).await;
+    let attackers = take_all_places(&outlast).await;
     assert_eq!(outlast.service().await["in_flight"], 10);
     assert!(!is_served(outlast.gateway).await, "all places are taken");
     attackers.cancel();
     attackers.join().await;
     outlast.service_where("they leave nothing", |service| service["in_flight"] == 0).await;
     assert!(is_served(outlast.gateway).await);
+}
+
+#[tokio::test]
+async fn write_stall_takes_the_places_of_slow_readers_back() {
+    let app = large();
+    let settings = "[[route]]\npath = \"/**\"\nclocks.write_stall = \"1s\"\n";
+    let outlast = before_as(&app, &TEN_PLACES, settings).await;
+    let attackers = take_all_places(&outlast).await;
+    outlast.service_where("all are ended", |service| service["in_flight"] == 0).await;
+    let stalled = "outlast_timeouts_total{service=\"http\",clock=\"write_stall\"}";
+    assert_eq!(outlast.metrics().await[stalled], 10.0);
+    assert!(is_served(outlast.gateway).await, "while the attackers are still connected");
+    attackers.cancel();
+    attackers.join().await;
 }
 
 /// Debian's own attacker, which is not of our making: slow heads, slow bodies, slow readers.
