@@ -17,6 +17,7 @@ use crate::clocks::{Clocks, Situation};
 use crate::ending::{Begun, Cut, Reply, fail, stop};
 use crate::gateway::Lane;
 use crate::headers;
+use crate::heartbeat::Heartbeat;
 use crate::place::{in_lifetime, place};
 use crate::upstream::{Dispatch, Origin};
 use crate::vigil::{Vigil, broken_end};
@@ -33,6 +34,7 @@ struct Live {
     tried: Vec<MachineKey>,
     vigil: Vigil,
     clocks: Clocks,
+    heartbeat: Heartbeat,
 }
 
 /// Runs one exchange and says what happens to the client's connection.
@@ -81,11 +83,14 @@ async fn dispatch<T: Transport>(
     if request.host.is_empty() {
         request.name_host(&lane.service.authority(dispatch.machine()));
     }
-    match begin(lane, inbox, id, guard.record(), &mut request, dispatch.origin) {
+    match begin(lane, inbox, (id, route), guard.record(), &mut request, dispatch.origin) {
         Ok(exchange) => {
             let (dispatch, tried) = (Some(dispatch), Vec::new());
             let (vigil, clocks) = (Vigil::default(), Clocks::default());
-            Ok(Box::new(Live { guard, reply, route, exchange, dispatch, tried, vigil, clocks }))
+            let heartbeat = Heartbeat::default();
+            let live =
+                Live { guard, reply, route, exchange, dispatch, tried, vigil, clocks, heartbeat };
+            Ok(Box::new(live))
         }
         Err(error) => {
             drop(dispatch);
@@ -103,7 +108,8 @@ async fn relay<T: Transport>(
 ) -> Next {
     let cut = loop {
         let moved = poll_fn(|cx| {
-            let Live { guard, exchange, dispatch, vigil, clocks, route, .. } = &mut *live;
+            let Live { guard, exchange, dispatch, vigil, clocks, heartbeat, route, .. } =
+                &mut *live;
             let record = guard.record();
             if let Poll::Ready(by) = record.poll_ended(cx) {
                 return Poll::Ready(Err(Cut::Ended(by)));
@@ -112,8 +118,14 @@ async fn relay<T: Transport>(
             match exchange.poll(cx, client, inbox, machine, record) {
                 Poll::Ready(result) => Poll::Ready(result.map_err(Cut::Failure)),
                 Poll::Pending => {
-                    let ours = &lane.settings(*route).clocks;
-                    let clock = clocks.poll(cx, ours, record, || Situation::from(&*exchange));
+                    let ours = lane.settings(*route);
+                    let ends = (&mut *exchange, &mut *client);
+                    let beaten = || lane.shared.observe.heartbeat(lane.service.index);
+                    heartbeat
+                        .poll(cx, ours.heartbeat, ends, record, beaten)
+                        .map_err(Cut::Failure)?;
+                    let situation = || Situation::from(&*exchange);
+                    let clock = clocks.poll(cx, &ours.clocks, record, situation);
                     if let Poll::Ready(clock) = clock {
                         return Poll::Ready(Err(Cut::TimedOut(clock)));
                     }
@@ -191,7 +203,7 @@ impl Live {
 fn begin(
     lane: &Lane,
     inbox: &mut Inbox,
-    id: RequestId,
+    (id, route): (RequestId, RouteId),
     record: &Record,
     request: &mut Request,
     origin: Origin,
@@ -211,7 +223,10 @@ fn begin(
             RepeatRule::Never
         },
         upgrade: request.upgrade.take(),
-        heartbeat: HeartbeatRule::Never,
+        heartbeat: match lane.settings(route).heartbeat {
+            Some(_) => HeartbeatRule::BetweenMessages,
+            None => HeartbeatRule::Never,
+        },
     };
     Exchange::new(request, lines.as_bytes(), rules, inbox).map_err(Failure::RequestBody)
 }

@@ -12,6 +12,7 @@ mod ending;
 mod exchange;
 mod gateway;
 mod headers;
+mod heartbeat;
 mod ledger;
 mod listener;
 mod own_paths;

@@ -67,6 +67,7 @@ struct ServiceMetrics {
     accept_pauses: Vec<(AcceptPause, Counter)>,
     connections_refused: Counter,
     connections_closed: Vec<(&'static str, Counter)>,
+    heartbeats: Counter,
     sent: Counter,
     received: Counter,
     duration: Histogram,
@@ -97,6 +98,7 @@ struct Families {
     accept_pauses: Family<Labels, Counter>,
     connections_refused: Family<Labels, Counter>,
     connections_closed: Family<Labels, Counter>,
+    heartbeats: Family<Labels, Counter>,
     sent: Family<Labels, Counter>,
     received: Family<Labels, Counter>,
     ledger_mismatch: Family<Labels, Counter>,
@@ -119,6 +121,7 @@ impl Default for Families {
             accept_pauses: Family::default(),
             connections_refused: Family::default(),
             connections_closed: Family::default(),
+            heartbeats: Family::default(),
             sent: Family::default(),
             received: Family::default(),
             ledger_mismatch: Family::default(),
@@ -226,6 +229,7 @@ impl Families {
                 "reason",
                 ConnectionClose::ALL.map(ConnectionClose::name),
             ),
+            heartbeats: self.heartbeats.get_or_create_owned(&base),
             sent: self.sent.get_or_create_owned(&base),
             received: self.received.get_or_create_owned(&base),
             duration: self.duration.get_or_create_owned(&base),
@@ -263,6 +267,8 @@ impl Families {
             "Connections of clients and to machines that a limit closed, by reason",
             self.connections_closed,
         );
+        let help = "Signs of life put into silent responses";
+        registry.register("heartbeats", help, self.heartbeats);
         registry.register_with_unit("sent", "To clients", Unit::Bytes, self.sent);
         registry.register_with_unit("received", "From clients", Unit::Bytes, self.received);
         registry.register(
@@ -333,6 +339,11 @@ impl Observe {
     /// A client that has too many connections was refused another one.
     pub fn connection_refused(&self, service: usize) {
         self.metrics.services[service].connections_refused.inc();
+    }
+
+    /// A sign of life was put into a response.
+    pub fn heartbeat(&self, service: usize) {
+        self.metrics.services[service].heartbeats.inc();
     }
 
     /// A limit closed a connection of a client, or one to a machine.

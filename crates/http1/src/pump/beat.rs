@@ -38,8 +38,14 @@ impl Flow {
             Poll::Ready(0) => Err(FlowError::Write(io::ErrorKind::WriteZero.into())),
             Poll::Ready(count) => {
                 messages.beaten();
-                self.pending = wire[count..].to_vec();
-                self.is_amid_beat = count < wire.len();
+                if count < wire.len() {
+                    self.pending = wire[count..].to_vec();
+                    self.is_amid_beat = true;
+                    // So that somebody is woken when there is room.
+                    if let Poll::Ready(flushed) = self.poll_flush(cx, destination, &mut |_| {}) {
+                        flushed?;
+                    }
+                }
                 Ok(Some(wire.len()))
             }
         }
