@@ -12,6 +12,9 @@ use crate::route::{ConnectionClocks, Route, RouteClocks, RouteSettings, Routes};
 use crate::setting::Setting;
 use crate::source::{Located, Origin};
 
+/// More often a sign of life tells nothing, and costs what a chunk does.
+const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
+
 /// What `outlast.toml` says of clocks and routes, for whatever services there are.
 #[derive(Debug, Clone)]
 pub(super) struct Layers {
@@ -142,6 +145,16 @@ impl Checker<'_> {
             let error = format!("`route.clocks.{name}` is zero, and nothing happens in no time");
             let error = Diagnostic::error(error).at(self.outlast_at(&clock.span));
             self.say(error.hint("remove it: `[clocks]` then holds"));
+        }
+        if let Some(beat) = &route.heartbeat
+            && !beat.value.is_zero()
+            && beat.value < HEARTBEAT_MIN
+        {
+            let error = Diagnostic::error("`route.heartbeat` is shorter than a second");
+            let error = error.at(self.outlast_at(&beat.span));
+            self.say(
+                error.hint("15 s are usual; nothing between here and a client waits for less"),
+            );
         }
         if route.path.is_none() {
             return;
