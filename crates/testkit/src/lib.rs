@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 #[cfg(target_os = "linux")]
-pub use network::{Host, Network};
+pub use network::{Host, Hosts, Network};
 
 /// No step of a test takes so long unless something is wrong.
 const STEP_TIMEOUT: Duration = Duration::from_secs(20);

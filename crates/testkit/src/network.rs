@@ -11,6 +11,7 @@
 
 use std::fs::File;
 use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -81,8 +82,20 @@ impl Host {
 
 /// It ends with the value, and so does whatever still runs in it.
 #[derive(Debug)]
-pub struct Network {
+pub struct Network(Hosts);
+
+/// What can be done with the hosts of a network, from any thread.
+#[derive(Debug, Clone)]
+pub struct Hosts {
     name: String,
+}
+
+impl Deref for Network {
+    type Target = Hosts;
+
+    fn deref(&self) -> &Hosts {
+        &self.0
+    }
 }
 
 impl Network {
@@ -117,7 +130,7 @@ impl Network {
         remove_stale();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         // From here on its drop takes back whatever was made.
-        let network = Self { name: format!("{PREFIX}{}-{number}-", std::process::id()) };
+        let network = Self(Hosts { name: format!("{PREFIX}{}-{number}-", std::process::id()) });
         let router = network.of(ROUTER);
         for host in [ROUTER].into_iter().chain(Host::ALL.map(Host::name)) {
             let name = network.of(host);
@@ -144,6 +157,14 @@ impl Network {
         network
     }
 
+    /// For other threads; of use until the network ends.
+    #[must_use]
+    pub fn hosts(&self) -> Hosts {
+        self.0.clone()
+    }
+}
+
+impl Hosts {
     fn of(&self, host: &str) -> String {
         format!("{}{host}", self.name)
     }
@@ -210,7 +231,7 @@ impl Network {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        for name in names().filter(|name| name.starts_with(&self.name)) {
+        for name in names().filter(|name| name.starts_with(&self.0.name)) {
             remove(&name);
         }
     }
@@ -328,7 +349,7 @@ mod tests {
         let stale = format!("{PREFIX}{}-0-stale", 1 << 23);
         run("ip", &["netns", "add", &stale]);
         let network = Network::start();
-        let ours = network.name.clone();
+        let ours = network.0.name.clone();
         let all: Vec<_> = names().collect();
         assert_eq!(all.iter().filter(|name| name.starts_with(&ours)).count(), 4);
         assert!(!all.contains(&stale), "{all:?}");
