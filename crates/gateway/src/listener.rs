@@ -8,11 +8,12 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 /// Connections that may wait to be accepted, per socket; the kernel may allow fewer.
 const BACKLOG: i32 = 4096;
-/// A silent client is probed every 10 s, and ended by the kernel 6 × 5 s after the first probe that it did not answer: 30 to 40 s
-/// after it vanished. With three probes it was 15 s at the least, and a laptop that slept for 20 s came back to a dead stream.
+/// A silent client is probed every 10 s, and ended by the kernel 5 × 5 s after the first probe that it did not answer: 25 to 35 s
+/// after it vanished. With three probes it was 15 s at the least, and a laptop that slept for 20 s came back to a dead stream;
+/// with six, the kernel's own delays made it more than 40 s at the most.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-const KEEPALIVE_RETRIES: u32 = 6;
+const KEEPALIVE_RETRIES: u32 = 5;
 
 /// Binds `count` sockets to one address.
 pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
