@@ -53,7 +53,21 @@ const KEYS: &[KeyDoc] = &[
         env: Some("OUTLAST_LISTEN_CONNECTIONS_PER_CLIENT_MAX"),
         flag: None,
         default: "0",
-        doc: "of those, from one client address (IPv6: from one /64); more are reset at once; 0: no limit",
+        doc: "of those, from one client address (IPv6: from one /64) that is no trusted proxy; more are reset at once; 0: no limit",
+    },
+    KeyDoc {
+        key: "listen.trusted_proxies",
+        env: None,
+        flag: None,
+        default: "[]",
+        doc: "addresses and networks of proxies before the gateway: what they say about a client is believed",
+    },
+    KeyDoc {
+        key: "listen.client_header",
+        env: None,
+        flag: None,
+        default: "\"Fly-Client-IP\"",
+        doc: "the header in which they name the client's address; of a list such as `X-Forwarded-For` the last that is not theirs",
     },
     KeyDoc {
         key: "queue.depth_max",
@@ -68,6 +82,13 @@ const KEYS: &[KeyDoc] = &[
         flag: Some("--queue-timeout"),
         default: "\"30s\"",
         doc: "how long an exchange waits before it is refused; \"0s\" refuses at once",
+    },
+    KeyDoc {
+        key: "queue.client_header",
+        env: None,
+        flag: None,
+        default: "\"\"",
+        doc: "a header by which users are told apart who come by way of a trusted proxy, such as \"X-User\"; \"\": by address",
     },
     KeyDoc {
         key: "reserve.slots",

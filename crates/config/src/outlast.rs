@@ -9,6 +9,7 @@ use crate::byte_size::ByteSize;
 use crate::diagnostic::{self, Diagnostic};
 use crate::keys;
 use crate::plan::{AgentKind, Linger, PathPattern};
+use crate::proxies::{HeaderName, Network};
 use crate::read::{Dialect, Reader, Section, parse};
 use crate::route::{HalfClose, QueueNotice, RefusalForm};
 use crate::setting::{CommandLine, Setting};
@@ -21,10 +22,16 @@ pub struct Written {
     pub listen_connections_max: Option<Located<u32>>,
     /// `listen.connections_per_client_max`.
     pub listen_connections_per_client_max: Option<Located<u32>>,
+    /// `listen.trusted_proxies`.
+    pub listen_trusted_proxies: Option<Located<Vec<Network>>>,
+    /// `listen.client_header`.
+    pub listen_client_header: Option<Located<HeaderName>>,
     /// `queue.depth_max`.
     pub queue_depth_max: Option<Located<u32>>,
     /// `queue.timeout`.
     pub queue_timeout: Option<Located<Duration>>,
+    /// `queue.client_header`.
+    pub queue_client_header: Option<Located<Option<HeaderName>>>,
     /// `reserve.slots`.
     pub reserve_slots: Option<Located<u32>>,
     /// `reserve.paths`.
@@ -128,10 +135,13 @@ fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
             written.listen_connections_max = setting(&mut section, "connections_max");
             written.listen_connections_per_client_max =
                 setting(&mut section, "connections_per_client_max");
+            written.listen_trusted_proxies = setting(&mut section, "trusted_proxies");
+            written.listen_client_header = setting(&mut section, "client_header");
         }
         "queue" => {
             written.queue_depth_max = setting(&mut section, "depth_max");
             written.queue_timeout = setting(&mut section, "timeout");
+            written.queue_client_header = setting(&mut section, "client_header");
         }
         "reserve" => {
             written.reserve_slots = setting(&mut section, "slots");

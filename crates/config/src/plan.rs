@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::proxies::{HeaderName, Network};
 use crate::route::{ConnectionClocks, Routes};
 
 /// Everything `outlast up` needs, valid as a whole.
@@ -170,13 +171,17 @@ impl KillSignal {
 }
 
 /// Client connections, all services together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
     /// At once; more wait in the kernel. None: as many as there are descriptors for. `listen.connections_max`, default none.
     pub connections_max: Option<NonZeroU32>,
-    /// Of those, from one client address, or from one /64 of IPv6; more are reset at once. None: no limit, for behind another
-    /// proxy all clients have one address. `listen.connections_per_client_max`, default none.
+    /// Of those, from one client address, or from one /64 of IPv6; more are reset at once. Trusted proxies are not
+    /// counted: all their clients have one address. None: no limit. `listen.connections_per_client_max`, default none.
     pub connections_per_client_max: Option<NonZeroU32>,
+    /// Proxies before us, whose word about a client is taken. `listen.trusted_proxies`, default none.
+    pub trusted_proxies: Vec<Network>,
+    /// By which they name the client's address. `listen.client_header`, default `Fly-Client-IP`.
+    pub client_header: HeaderName,
 }
 
 /// Between exchanges.
@@ -201,12 +206,15 @@ pub enum Linger {
 }
 
 /// The queue of each service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queue {
     /// `queue.depth_max`, default 100 exchanges. 0: nobody waits.
     pub depth_max: usize,
     /// `queue.timeout`, default 30 s. Zero: refused at once.
     pub timeout: Duration,
+    /// Of requests by way of a trusted proxy: who waits in one line, where it is there. `queue.client_header`, default none:
+    /// clients are told apart by address.
+    pub client_header: Option<HeaderName>,
 }
 
 /// Places for control calls.

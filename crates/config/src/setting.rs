@@ -59,6 +59,18 @@ pub enum ParseSettingError {
         /// What was written.
         given: String,
     },
+    /// Not a network.
+    #[error("{given:?} is not an address or a network")]
+    Network {
+        /// What was written.
+        given: String,
+    },
+    /// Not a header's name.
+    #[error("{given:?} is not the name of a header")]
+    HeaderName {
+        /// What was written.
+        given: String,
+    },
     /// Not a command line.
     #[error("{given:?} is not a command")]
     Command {
@@ -108,6 +120,8 @@ impl ParseSettingError {
                 "begin it with a slash; `*` stands for one whole segment, as in \"/api/abort/*\", and a last `**` for all that follow"
                     .to_owned()
             }
+            Self::Network { .. } => "write one such as 10.0.0.0/8, fdaa::/16 or 192.0.2.7".to_owned(),
+            Self::HeaderName { .. } => "write one such as \"Fly-Client-IP\"".to_owned(),
             Self::Command { .. } => {
                 "write a command that a shell could split, or a list such as [\"npm\", \"start\"]"
                     .to_owned()
@@ -291,7 +305,7 @@ impl Setting for CommandLine {
     }
 }
 
-fn strings<T: Setting>(value: &DeValue<'_>) -> Result<Vec<String>, ParseSettingError> {
+pub(crate) fn strings<T: Setting>(value: &DeValue<'_>) -> Result<Vec<String>, ParseSettingError> {
     let DeValue::Array(items) = value else { return Err(wrong_kind::<T>(value)) };
     let text = |item: &DeValue<'_>| match item {
         DeValue::String(text) => Ok(text.to_string()),

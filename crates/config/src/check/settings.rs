@@ -12,6 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::keys;
 use crate::outlast;
 use crate::plan::{Agent, Linger, Listen, PathPattern, Queue, Reserve, Upstream};
+use crate::proxies::HeaderName;
 use crate::setting::{CommandLine, Setting};
 use crate::source::{Located, Origin};
 
@@ -42,6 +43,7 @@ impl Checker<'_> {
         let queue = Queue {
             depth_max: count(depth_max.value),
             timeout: self.pick("queue.timeout", flags.queue_timeout, written.queue_timeout).value,
+            client_header: self.queue_client_header(&listen, written.queue_client_header),
         };
         let reserve = Reserve {
             slots: self.pick("reserve.slots", None, written.reserve_slots).value,
@@ -174,11 +176,32 @@ impl Checker<'_> {
     fn listen(&mut self, written: &outlast::Written) -> Listen {
         let all = written.listen_connections_max.clone();
         let of_one = written.listen_connections_per_client_max.clone();
+        let trusted = written.listen_trusted_proxies.clone();
+        let header = written.listen_client_header.clone();
         let of_one_key = "listen.connections_per_client_max";
         Listen {
             connections_max: NonZeroU32::new(self.pick("listen.connections_max", None, all).value),
             connections_per_client_max: NonZeroU32::new(self.pick(of_one_key, None, of_one).value),
+            trusted_proxies: self.pick("listen.trusted_proxies", None, trusted).value,
+            client_header: self.pick("listen.client_header", None, header).value,
         }
+    }
+
+    fn queue_client_header(
+        &mut self,
+        listen: &Listen,
+        written: Option<Located<Option<HeaderName>>>,
+    ) -> Option<HeaderName> {
+        let picked = self.pick("queue.client_header", None, written);
+        if picked.value.is_some() && listen.trusted_proxies.is_empty() {
+            let warning = Diagnostic::warning(
+                "`queue.client_header` is never read, because `listen.trusted_proxies` names nobody",
+            );
+            self.say(warning.at(picked.origin).hint(
+                "anybody could claim to be somebody else; name the proxy that sets the header",
+            ));
+        }
+        picked.value
     }
 
     fn runs_max(&mut self, written: Option<Located<u32>>) -> usize {
