@@ -12,9 +12,11 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::queue::ClientKey;
 use crate::state::{
-    Class, LeaseId, Limits, MachineKey, MachineUsage, Settings, State, Ticket, Verdict,
+    Class, Freed, LeaseId, Limits, MachineKey, MachineUsage, Settings, State, Ticket, Verdict,
 };
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::turnover::Turnover;
+use crate::waiters::{Holder, QueueView, Waiter, estimate};
 
 /// An eviction is a close and takes microseconds; who waits for one may wait so long even where `queue.timeout` is zero.
 const EVICTION_WAIT: Duration = Duration::from_secs(1);
@@ -56,8 +58,9 @@ struct Shared {
 struct Inner {
     state: State,
     gate: Gate,
-    waiting: HashMap<Ticket, oneshot::Sender<Permit>>,
+    waiting: HashMap<Ticket, Waiter>,
     lingering: HashMap<LeaseId, Arc<Notify>>,
+    turnover: Turnover,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +86,9 @@ pub struct Usage {
     pub machines: Vec<MachineUsage>,
     /// How many exchanges wait.
     pub queue_length: usize,
+    /// How long one more client would have to wait for a place; zero if one is free, None if that is not known or it may not
+    /// wait.
+    pub newcomer: Option<Duration>,
     /// The settings in force.
     pub settings: Settings,
 }
@@ -108,6 +114,7 @@ impl Admission {
             gate: Gate::Open,
             waiting: HashMap::new(),
             lingering: HashMap::new(),
+            turnover: Turnover::default(),
         };
         Self(Arc::new(Shared {
             inner: Mutex::new(inner),
@@ -123,7 +130,11 @@ impl Admission {
     ///
     /// # Cancel safety
     /// Dropping the future leaves the queue; a place granted at that moment goes to the next who waits.
-    pub async fn admit(&self, client: ClientKey, class: Class) -> Result<Permit, Refusal> {
+    pub async fn admit(
+        &self,
+        client: impl Into<ClientKey>,
+        class: Class,
+    ) -> Result<Permit, Refusal> {
         match self.attempt(client, class) {
             Attempt::Admitted(permit) => Ok(permit),
             Attempt::Refused(refusal) => Err(refusal),
@@ -132,13 +143,14 @@ impl Admission {
     }
 
     /// The decision at this moment; who may wait does so by [`Waiting::wait`].
-    pub fn attempt(&self, client: ClientKey, class: Class) -> Attempt {
+    pub fn attempt(&self, client: impl Into<ClientKey>, class: Class) -> Attempt {
         let mut inner = self.0.lock();
         if inner.gate == Gate::Closed {
             return Attempt::Refused(Refusal::Draining);
         }
         match inner.state.admit(client, class) {
             Verdict::Admitted { lease, machine } => {
+                inner.changed(Freed::Nothing);
                 drop(inner);
                 Attempt::Admitted(Permit::new(&self.0, lease, machine))
             }
@@ -156,7 +168,8 @@ impl Admission {
                     inner.evict(lease);
                 }
                 let (sender, receiver) = oneshot::channel();
-                inner.waiting.insert(ticket, sender);
+                let waiter = Waiter { sender, since: clock::now(), timeout, holder: None };
+                inner.waiting.insert(ticket, waiter);
                 drop(inner);
                 let place = InQueue { shared: Arc::clone(&self.0), ticket };
                 Attempt::Waiting(Box::new(Waiting { place, receiver, timeout }))
@@ -174,6 +187,7 @@ impl Admission {
             return Err(Refusal::Draining);
         }
         let admitted = inner.state.admit_at(machine, class);
+        inner.changed(Freed::Nothing);
         let is_ready =
             inner.state.usage().iter().any(|usage| usage.machine == machine && usage.is_ready);
         drop(inner);
@@ -186,17 +200,26 @@ impl Admission {
 
     /// The machine takes traffic: those who wait may go there.
     pub fn machine_ready(&self, machine: MachineKey) {
-        self.0.change(|inner| inner.state.machine_ready(machine));
+        self.0.change(|inner| {
+            inner.state.machine_ready(machine);
+            Freed::Nothing
+        });
     }
 
     /// The machine takes no more traffic.
     pub fn machine_lost(&self, machine: MachineKey) {
-        self.0.change(|inner| inner.state.machine_lost(machine));
+        self.0.change(|inner| {
+            inner.state.machine_lost(machine);
+            Freed::Nothing
+        });
     }
 
     /// Other limits from now on.
     pub fn set_limits(&self, limits: Limits) {
-        self.0.change(|inner| inner.state.set_limits(limits));
+        self.0.change(|inner| {
+            inner.state.set_limits(limits);
+            Freed::Nothing
+        });
     }
 
     /// Admits nothing more: those who wait are refused at once, permits stay out until dropped.
@@ -217,8 +240,16 @@ impl Admission {
         Usage {
             machines: inner.state.usage(),
             queue_length: inner.state.queue_length(),
+            newcomer: self.0.newcomer(&inner),
             settings: inner.state.settings(),
         }
+    }
+
+    /// Who waits, in order. Walks the queue once.
+    #[must_use]
+    pub fn queue(&self) -> QueueView {
+        let inner = self.0.lock();
+        QueueView::new(&inner.state, &inner.waiting, &inner.turnover)
     }
 
     /// The ledger at this moment. Walks all leases.
@@ -261,6 +292,14 @@ struct InQueue {
 }
 
 impl Waiting {
+    /// Tells who waits, for [`Admission::queue`].
+    pub fn held_by(&self, holder: Holder) {
+        let mut inner = self.place.shared.lock();
+        if let Some(waiter) = inner.waiting.get_mut(&self.place.ticket) {
+            waiter.holder = Some(holder);
+        }
+    }
+
     /// Waits for the place.
     ///
     /// # Errors
@@ -334,7 +373,7 @@ impl Drop for Permit {
         let lease = self.lease;
         self.shared.change(|inner| {
             inner.lingering.remove(&lease);
-            inner.state.release(lease);
+            inner.state.release(lease)
         });
     }
 }
@@ -346,23 +385,39 @@ impl Shared {
 
     /// Makes a change, then hands out every place that came free, and asks lingering connections for more. Permits are sent outside the lock: one that nobody
     /// receives any more is dropped, which comes back here.
-    fn change(self: &Arc<Self>, change: impl FnOnce(&mut Inner)) {
+    fn change(self: &Arc<Self>, change: impl FnOnce(&mut Inner) -> Freed) {
         let mut inner = self.lock();
-        change(&mut inner);
+        let freed = change(&mut inner);
+        inner.changed(freed);
         while let Some((ticket, lease, machine)) = inner.state.grant() {
-            let Some(sender) = inner.waiting.remove(&ticket) else {
+            let Some(waiter) = inner.waiting.remove(&ticket) else {
                 // A drain has refused it, and it has not left yet.
                 inner.state.release(lease);
                 continue;
             };
+            inner.changed(Freed::Nothing);
             drop(inner);
             // Err gives the permit back, and dropping it frees the place again.
-            drop(sender.send(Permit::new(self, lease, machine)));
+            drop(waiter.sender.send(Permit::new(self, lease, machine)));
             inner = self.lock();
         }
         while let Some(lease) = inner.state.evict() {
             inner.evict(lease);
         }
+    }
+
+    fn newcomer(&self, inner: &Inner) -> Option<Duration> {
+        let state = &inner.state;
+        if inner.gate == Gate::Closed || !state.has_ready_machine() {
+            return None;
+        }
+        if !state.is_full() && state.queue_length() == 0 {
+            return Some(Duration::ZERO);
+        }
+        let may_wait = !self.queue_timeout.is_zero()
+            && state.queue_length() < state.settings().queue_depth_max;
+        let position = state.clients_waiting() + 1;
+        estimate(inner.turnover.gap(), position).filter(|_| may_wait)
     }
 
     fn refusal_at_once(&self, state: &State) -> Refusal {
@@ -377,6 +432,10 @@ impl Shared {
 }
 
 impl Inner {
+    fn changed(&mut self, freed: Freed) {
+        self.turnover.changed(self.state.is_full(), freed);
+    }
+
     fn evict(&mut self, lease: LeaseId) {
         if let Some(notify) = self.lingering.get(&lease) {
             notify.notify_one();

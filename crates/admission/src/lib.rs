@@ -9,10 +9,13 @@ mod handle;
 mod queue;
 mod state;
 mod sync;
+mod turnover;
+mod waiters;
 
 pub use handle::{Admission, Attempt, Ledger, Permit, Refusal, Usage, Waiting};
 pub use queue::ClientKey;
 pub use state::{
-    Class, LeaseId, Level, Limits, Linger, MachineKey, MachineUsage, Settings, State, Ticket,
-    Verdict,
+    Class, Freed, LeaseId, Level, Limits, Linger, MachineKey, MachineUsage, Settings, State,
+    Ticket, Verdict,
 };
+pub use waiters::{Holder, QueueView, QueuedView};

@@ -5,8 +5,37 @@ use std::net::IpAddr;
 
 use crate::state::Ticket;
 
-/// Who asks, for fairness: exchanges of one client wait in their own line, and lines take turns.
-pub type ClientKey = IpAddr;
+/// Who asks: an IPv4 address, a /64 of IPv6, which is what one customer gets and may change its addresses in at will, or
+/// somebody known by a name. IPv4 takes the numbers of ::/32, which no client has, and names those of multicast, which is
+/// nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientKey(u64);
+
+/// The first byte of multicast.
+const NAMED: u64 = 0xff << 56;
+
+impl ClientKey {
+    /// No client at all.
+    pub const NOBODY: Self = Self(u64::MAX);
+
+    /// A client known by a name, of which this is a hash: 56 bits of it count.
+    #[must_use]
+    pub fn named(hash: u64) -> Self {
+        Self(NAMED | hash)
+    }
+}
+
+impl From<IpAddr> for ClientKey {
+    fn from(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self(u32::from(ip).into()),
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, ..] = ip.segments().map(u64::from);
+                Self(a << 48 | b << 32 | c << 16 | d)
+            }
+        }
+    }
+}
 
 /// Lines of tickets, one line per client, served in turn.
 ///
@@ -47,6 +76,24 @@ impl Queue {
         Some(ticket)
     }
 
+    /// How many clients wait: a new one's first exchange would come after one of each.
+    pub(crate) fn clients(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// The tickets in the order in which they will be taken if nobody else comes. Walks each once.
+    pub(crate) fn order(&self) -> Vec<Ticket> {
+        let mut order = Vec::with_capacity(self.length);
+        let mut lines: Vec<_> = self.turns.iter().map(|client| self.lines[client].iter()).collect();
+        while !lines.is_empty() {
+            lines.retain_mut(|line| {
+                order.extend(line.next());
+                line.len() > 0
+            });
+        }
+        order
+    }
+
     /// Takes a ticket out of its line. False if it was not waiting.
     pub(crate) fn remove(&mut self, client: ClientKey, ticket: Ticket) -> bool {
         let Some(line) = self.lines.get_mut(&client) else { return false };
@@ -66,7 +113,40 @@ mod tests {
     use super::*;
 
     fn client(last: u8) -> ClientKey {
-        IpAddr::from([127, 0, 0, last])
+        IpAddr::from([127, 0, 0, last]).into()
+    }
+
+    #[test]
+    fn a_client_is_an_ipv4_address_or_a_64_of_ipv6_or_has_a_name() {
+        let key = |text: &str| ClientKey::from(text.parse::<IpAddr>().expect("an address"));
+        for (one, other, same) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("2001:db8::1", "2001:db8::ffff:1", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("2001:db8::1", "192.0.2.1", false),
+        ] {
+            assert_eq!(key(one) == key(other), same, "{one} {other}");
+        }
+        assert_ne!(ClientKey::named(1), ClientKey::named(2));
+        assert_ne!(ClientKey::named(u32::from_be_bytes([192, 0, 2, 1]).into()), key("192.0.2.1"));
+    }
+
+    #[test]
+    fn the_order_is_the_one_in_which_tickets_are_taken() {
+        let mut queue = Queue::default();
+        for ticket in 0..100_u64 {
+            queue.push(client(u8::try_from(ticket * ticket % 13).expect("small")), Ticket(ticket));
+            if ticket % 5 == 4 {
+                queue.pop();
+            }
+        }
+        assert!(queue.remove(client(1), Ticket(40)));
+        let told = queue.order();
+        let taken: Vec<Ticket> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(told, taken);
+        assert_eq!(told.len(), 79);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The rules, as a state machine without I/O. "Rule n" refers to docs/admission.md.
 
+mod waiting;
+
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
@@ -101,6 +103,15 @@ pub enum Verdict {
     QueueFull,
 }
 
+/// What came free when a lease was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freed {
+    /// A place under the limits of a machine that takes traffic.
+    Place,
+    /// Nothing for which anybody waits.
+    Nothing,
+}
+
 /// One machine as admission sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MachineUsage {
@@ -177,7 +188,7 @@ impl State {
     }
 
     /// An exchange wants to start. Nobody overtakes those who wait.
-    pub fn admit(&mut self, client: ClientKey, class: Class) -> Verdict {
+    pub fn admit(&mut self, client: impl Into<ClientKey>, class: Class) -> Verdict {
         if class == Class::Control
             && let Some(machine) = self.choose_reserve()
         {
@@ -193,6 +204,7 @@ impl State {
             return Verdict::QueueFull;
         }
         let ticket = Ticket(self.next());
+        let client = client.into();
         self.queue.push(client, ticket);
         self.clients.insert(ticket, client);
         Verdict::Queued { ticket, evict }
@@ -246,9 +258,10 @@ impl State {
         self.queue.remove(client, ticket)
     }
 
-    /// The place is free again. A lease that is not out is ignored, so that nothing is given back twice.
-    pub fn release(&mut self, id: LeaseId) {
-        let Some(lease) = self.leases.remove(&id) else { return };
+    /// The place is free again. A lease that is not out is ignored, so that nothing is given back twice. Says whether
+    /// somebody who waits could have it.
+    pub fn release(&mut self, id: LeaseId) -> Freed {
+        let Some(lease) = self.leases.remove(&id) else { return Freed::Nothing };
         let machine = self.machine_mut(lease.machine);
         match lease.hold {
             Hold::Reserve => machine.reserve -= 1,
@@ -264,7 +277,12 @@ impl State {
                 machine.evicting -= 1;
             }
         }
+        let is_free = |machine: &Machine| {
+            machine.key == lease.machine && machine.is_ready && self.level(machine) != Level::AtHard
+        };
+        let has_place = lease.hold != Hold::Reserve && self.machines.iter().any(is_free);
         self.forget_gone_machines();
+        if has_place { Freed::Place } else { Freed::Nothing }
     }
 
     /// The exchange is over, its connection lingers and keeps the place (rule 2). If someone waits and may evict it,

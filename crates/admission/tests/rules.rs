@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use outlast_admission::{
-    Admission, Class, Level, Limits, Linger, MachineKey, Permit, Refusal, Settings,
+    Admission, Attempt, Class, Holder, Level, Limits, Linger, MachineKey, Permit, QueuedView,
+    Refusal, Settings, Waiting,
 };
 
 const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
@@ -222,4 +223,101 @@ async fn a_place_at_a_certain_machine_is_had_at_once_or_not_at_all() {
     assert_eq!(late, Some(Refusal::Draining));
     drop((permit, control));
     assert_eq!(admission.ledger().permits, 0);
+}
+
+fn holders(admission: &Admission) -> Vec<u128> {
+    let held = |queued: &QueuedView| queued.holder.expect("told").0;
+    admission.queue().waiting.iter().map(held).collect()
+}
+
+/// Those who wait of one client, told apart by their numbers.
+fn wait(
+    admission: &Admission,
+    client: u8,
+    numbers: std::ops::Range<u128>,
+) -> Vec<(u128, Box<Waiting>)> {
+    let client = IpAddr::from([127, 0, 0, client]);
+    let one = |number| match admission.attempt(client, Class::Ordinary) {
+        Attempt::Waiting(waiting) => {
+            waiting.held_by(Holder(number));
+            (number, waiting)
+        }
+        other => panic!("{other:?}"),
+    };
+    numbers.map(one).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn rule_4_the_order_that_is_shown_is_the_one_in_which_places_are_given() {
+    let settings = Settings { queue_depth_max: 200, ..settings(0, 1) };
+    let admission = admission(settings, 1);
+    let mut held = fill(&admission, 1).await.remove(0);
+    let mut waiting = wait(&admission, 1, 100..200);
+    waiting.extend(wait(&admission, 2, 200..201));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    waiting.extend(wait(&admission, 3, 300..302));
+    let shown = holders(&admission);
+    assert_eq!(shown[..7], [100, 200, 300, 101, 301, 102, 103], "clients take turns");
+    let view = admission.queue();
+    let times = |index: usize| (view.waiting[index].waited, view.waiting[index].left);
+    assert_eq!(times(0), (Duration::from_secs(10), Duration::from_secs(20)));
+    assert_eq!(times(2), (Duration::ZERO, Duration::from_secs(30)));
+    for number in shown {
+        let index = waiting.iter().position(|(other, _)| *other == number).expect("it waits");
+        let next = waiting.swap_remove(index).1.wait();
+        // The place first, and then who it was for: nobody else may have it.
+        drop(held);
+        held = next.await.expect("the place");
+    }
+    assert_eq!(admission.queue().waiting, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_estimated_by_the_places_that_came_free_while_all_were_taken() {
+    let settings = Settings { queue_depth_max: 4, ..settings(0, 2) };
+    let admission = admission(settings, 1);
+    assert_eq!(admission.usage().newcomer, Some(Duration::ZERO), "a place is free");
+    let mut held = fill(&admission, 2).await;
+    let waiting = wait(&admission, 1, 1..4);
+    assert_eq!((admission.queue().estimate(3), admission.usage().newcomer), (None, None));
+
+    tokio::time::advance(Duration::from_secs(4)).await;
+    drop(held.remove(0));
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let view = admission.queue();
+    assert_eq!(
+        (view.waiting.len(), view.estimate(1), view.estimate(2)),
+        (2, seconds(4), seconds(8))
+    );
+    assert_eq!(admission.usage().newcomer, seconds(8), "it has its turn after one of the other");
+    let more = wait(&admission, 2, 5..7);
+    assert_eq!(admission.queue().waiting.len(), 4);
+    assert_eq!(admission.usage().newcomer, None, "the queue is full");
+    // Nobody was served by this: the machine was lost with its exchanges.
+    admission.machine_lost(MachineKey(0));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    drop(held);
+    assert_eq!(admission.queue().estimate(1), seconds(4));
+    assert_eq!(admission.usage().newcomer, None, "nobody can say when a machine comes");
+    drop((waiting, more));
+}
+
+/// What an operator's page asks for every second must not hold up the service.
+#[tokio::test]
+async fn a_long_queue_is_walked_once() {
+    const WAITING: u16 = 10_000;
+    let settings = Settings { queue_depth_max: usize::from(WAITING), ..settings(0, 1) };
+    let admission = admission(settings, 1);
+    let held = fill(&admission, 1).await;
+    let wait = |number: u16| {
+        let client = IpAddr::from([10, 0, 0, number.to_be_bytes()[1]]);
+        admission.attempt(client, Class::Ordinary)
+    };
+    let waiting: Vec<Attempt> = (0..WAITING).map(wait).collect();
+    let start = outlast_runtime::clock::now();
+    assert_eq!(admission.queue().waiting.len(), usize::from(WAITING));
+    let took = start.elapsed();
+    // Some 3 ms unoptimized. A walk per exchange would be a hundred million steps.
+    assert!(took < Duration::from_millis(500), "{took:?}");
+    drop((waiting, held));
 }

@@ -37,10 +37,14 @@ pub(crate) async fn accept_each(
     let mut pause = Pause { lane, reason: None };
     loop {
         match try_accept(lane, &listener, &mut pause).await {
-            Tried::Accepted(stream, peer, place) => match place.belongs_to(peer.ip()) {
-                Some(place) => accepted(Client::new(stream, place), peer),
-                None => refuse(lane, stream, peer),
-            },
+            Tried::Accepted(stream, peer, place) => {
+                let is_many = lane.shared.reception.trusts(peer.ip());
+                let place = if is_many { Some(place) } else { place.belongs_to(peer.ip()) };
+                match place {
+                    Some(place) => accepted(Client::new(stream, place), peer),
+                    None => refuse(lane, stream, peer),
+                }
+            }
             Tried::Gone => {}
             Tried::Full => {
                 let say_at = pause.begin(AcceptPause::ConnectionsMax, None);

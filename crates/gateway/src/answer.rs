@@ -16,6 +16,8 @@ const CLOSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// It is thrown away in pieces of so much.
 const CLOSE_READ_BYTES: usize = 16 * 1024;
 
+const WRITES: &str = "writing to a string succeeds";
+
 /// What happens to the client's connection after an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -34,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) content_type: &'static str,
     /// Complete field lines.
     pub(crate) lines: String,
+    /// When the client may try again, in seconds.
+    pub(crate) retry_after: Option<u64>,
     pub(crate) body: String,
 }
 
@@ -41,17 +45,22 @@ impl Answer {
     /// The bytes on the wire, with or without body.
     fn wire(&self, id: Option<(RequestId, &str)>, next: Next, include: Include) -> Vec<u8> {
         let mut head = format!(
-            "HTTP/1.1 {} {}\r\nServer: outlast\r\nVia: 1.1 outlast\r\nContent-Type: {}\r\n\
-             Content-Length: {}\r\nCache-Control: no-store\r\n{}",
+            "HTTP/1.1 {} {}\r\nServer: outlast\r\nVia: 1.1 outlast\r\nCache-Control: no-store\r\n",
             self.status,
             reason(self.status),
-            self.content_type,
-            self.body.len(),
-            self.lines,
         );
+        // RFC 9110 section 8.6: where there can be no body, none is described.
+        if self.status != 204 {
+            let (content_type, length) = (self.content_type, self.body.len());
+            write!(head, "Content-Type: {content_type}\r\nContent-Length: {length}\r\n")
+                .expect(WRITES);
+        }
+        if let Some(seconds) = self.retry_after {
+            write!(head, "Retry-After: {seconds}\r\n").expect(WRITES);
+        }
+        head.push_str(&self.lines);
         if let Some((id, region)) = id {
-            write!(head, "Fly-Request-Id: {id}-{region}\r\n")
-                .expect("writing to a string succeeds");
+            write!(head, "Fly-Request-Id: {id}-{region}\r\n").expect(WRITES);
         }
         if next != Next::KeepAlive {
             head.push_str("Connection: close\r\n");
@@ -133,6 +142,7 @@ pub(crate) async fn close_politely<T: Transport>(client: &mut T) -> Result<(), C
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use outlast_http1::{
-    HeadError, Inbox, OWN_PATHS, ReadHead, Request, RequestTarget, Transport, is_forwarding_claim,
+    HeadError, Inbox, OWN_PATHS, ReadHead, Request, RequestTarget, Transport, Untrusted,
 };
 use outlast_observe::{ConnectionClose, Outcome, RefusalReason, RequestId, TimedClock};
 use outlast_runtime::clock;
@@ -23,8 +23,10 @@ use crate::{exchange, own_paths, refusal};
 pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: SocketAddr) {
     let mut inbox = Inbox::default();
     let mut turn = Turn::First;
+    let untrusted = lane.shared.reception.untrusted(peer.ip());
     loop {
-        let next = match Box::pin(read_head(&lane, &mut client, &mut inbox, turn)).await {
+        let next = match Box::pin(read_head(&lane, &mut client, &mut inbox, turn, untrusted)).await
+        {
             Head::Request(request) if request.target.path.starts_with(OWN_PATHS) => {
                 Box::pin(own(&lane, &mut client, &mut inbox, *request)).await
             }
@@ -77,10 +79,11 @@ async fn read_head<T: Transport>(
     client: &mut T,
     inbox: &mut Inbox,
     turn: Turn,
+    untrusted: Untrusted,
 ) -> Head {
     let clocks = &lane.service.plan.clocks;
     if turn == Turn::Later && !inbox.has_begun() {
-        let begun = poll_fn(|cx| match inbox.poll_request(cx, client, is_forwarding_claim) {
+        let begun = poll_fn(|cx| match inbox.poll_request(cx, client, untrusted) {
             Poll::Ready(head) => Poll::Ready(Some(head)),
             Poll::Pending if inbox.has_begun() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
@@ -94,7 +97,7 @@ async fn read_head<T: Transport>(
             }
         }
     }
-    let head = poll_fn(|cx| inbox.poll_request(cx, client, is_forwarding_claim));
+    let head = poll_fn(|cx| inbox.poll_request(cx, client, untrusted));
     match clock::timeout(clocks.head, head).await {
         Ok(head) => head.into(),
         Err(_elapsed) if inbox.has_begun() => Head::TimedOut,

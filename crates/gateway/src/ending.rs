@@ -1,6 +1,7 @@
 //! How an exchange ends that is not complete, and what its client is told.
 
 use outlast_admission::{Class, Refusal};
+use outlast_config::RefusalForm;
 use outlast_http1::{BodyError, Failure, Stage, Transport};
 use outlast_observe::{
     EndedBy, MachineFault, Outcome, RecordGuard, RefusalReason, RequestId, TimedClock,
@@ -41,6 +42,8 @@ pub(crate) struct Reply {
     pub(crate) include: Include,
     /// Whether the connection can carry another request after an answer of ours.
     pub(crate) next: Next,
+    /// How it is told that there is no place.
+    pub(crate) refusal: RefusalForm,
 }
 
 /// Whether the client has got something of a response.
@@ -106,7 +109,10 @@ pub(crate) async fn stop<T: Transport>(
         Stopped::Outcome(outcome) => refusal::failed(outcome, reply.id, region),
     };
     match answer {
-        Some(answer) => answer_with(lane, client, guard, reply, outcome, &answer).await,
+        Some(answer) => {
+            let answer = refusal::in_form(reply.refusal, answer);
+            answer_with(lane, client, guard, reply, outcome, &answer).await
+        }
         None => {
             guard.finish(outcome);
             Next::Drop

@@ -10,17 +10,18 @@ use outlast_http1::{
     Exchange, Failure, Finished, HeartbeatRule, Inbox, Presence, RepeatRule, Request,
     ResponseRules, Stage, Transport,
 };
-use outlast_observe::{ExchangeStart, MachineSlot, Outcome, Record, RecordGuard, RequestId};
+use outlast_observe::{ExchangeStart, MachineSlot, Outcome, RecordGuard, RequestId};
 
 use crate::answer::{Include, Next};
 use crate::clocks::{Clocks, Situation};
 use crate::ending::{Begun, Cut, Reply, fail, stop};
 use crate::gateway::Lane;
-use crate::headers;
 use crate::heartbeat::Heartbeat;
-use crate::place::{in_lifetime, place};
+use crate::place::{Wish, in_lifetime, place};
 use crate::upstream::{Dispatch, Origin};
 use crate::vigil::{Vigil, broken_end};
+use crate::visitor::Visitor;
+use crate::{headers, refusal};
 
 /// An exchange at a machine: all that is kept for the hours of a stream, in one piece of memory.
 struct Live {
@@ -65,25 +66,28 @@ async fn dispatch<T: Transport>(
     let id = RequestId::generate();
     let class = lane.service.class(&lane.shared.plan, &request.target.path);
     let route = lane.service.plan.routes.find(&request.target.path);
+    let visitor = lane.shared.reception.receive(peer, &mut request);
+    let wish = Wish { client: visitor.key(), class, route };
+    let refusal = refusal::form_for(lane.settings(route).refusal, &request);
     let guard = lane.begin(peer, id, &mut request.target);
     let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
     let lifetime = lane.settings(route).clocks.lifetime;
-    let led = place(lane, client, inbox, guard.record(), (class, route), &mut request);
+    let led = place(lane, client, inbox, guard.record(), wish, &mut request);
     let dispatch = match in_lifetime(guard.record(), lifetime, led).await {
         Ok(dispatch) => dispatch,
         Err(stopped) => {
             let keeps_alive = request.keep_alive && request.discard_body(inbox);
             let next = if keeps_alive { Next::KeepAlive } else { Next::Close };
-            let reply = Reply { id, class, include, next };
+            let reply = Reply { id, class, include, next, refusal };
             return Err(stop(lane, client, guard, reply, stopped).await);
         }
     };
-    let reply = Reply { id, class, include, next: Next::Close };
+    let reply = Reply { id, class, include, next: Next::Close, refusal };
     guard.record().enter(Stage::Waiting);
     if request.host.is_empty() {
         request.name_host(&lane.service.authority(dispatch.machine()));
     }
-    match begin(lane, inbox, (id, route), guard.record(), &mut request, dispatch.origin) {
+    match begin(lane, inbox, (id, route), &visitor, &mut request, dispatch.origin) {
         Ok(exchange) => {
             let (dispatch, tried) = (Some(dispatch), Vec::new());
             let (vigil, clocks) = (Vigil::default(), Clocks::default());
@@ -204,13 +208,13 @@ fn begin(
     lane: &Lane,
     inbox: &mut Inbox,
     (id, route): (RequestId, RouteId),
-    record: &Record,
+    visitor: &Visitor,
     request: &mut Request,
     origin: Origin,
 ) -> Result<Exchange, Failure> {
     let is_safe = matches!(&*request.target.method, "GET" | "HEAD" | "OPTIONS");
     let region = lane.shared.observe.region();
-    let lines = headers::for_machine(record.client(), lane.service.plan.listen, region, id);
+    let lines = headers::for_machine(visitor, lane.service.plan.listen, region, id);
     let rules = ResponseRules {
         is_head: request.is_head(),
         client_version: request.version,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use outlast_config::{Plan, ServiceKind};
 use outlast_http1::Credentials;
-use outlast_observe::{Observe, PoolSource};
+use outlast_observe::{Observe, PoolSource, QueueSource};
 use outlast_protocol::pool;
 use outlast_runtime::{Phases, Tasks, Workers, clock};
 use thiserror::Error;
@@ -21,6 +21,7 @@ use crate::remarks::Pauses;
 use crate::service::Service;
 use crate::share::{Handed, Share};
 use crate::upstream::Pool;
+use crate::visitor::Reception;
 use crate::{accept, connection, ledger, listener, tunnel};
 
 /// `/api/pool` shows so many exchanges of a service; `/api/exchanges` shows all.
@@ -92,6 +93,7 @@ pub(crate) struct Shared {
     pub(crate) services: Vec<Arc<Service>>,
     pub(crate) admittance: AdmittanceCheck,
     pub(crate) clients: Arc<Clients>,
+    pub(crate) reception: Reception,
     pub(crate) pauses: Pauses,
     phases: Phases,
 }
@@ -154,13 +156,14 @@ impl Gateway {
         let shared = Arc::new(Shared {
             services,
             clients: Clients::new(connections_max, plan.listen.connections_per_client_max),
+            reception: Reception::new(&plan),
             pauses: Pauses::default(),
             observe: Arc::clone(observe),
             admittance: options.admittance,
             phases: options.phases,
             plan,
         });
-        shared.set_pool_source();
+        shared.set_sources();
         let by_thread = Arc::new(Mutex::new(by_thread(bound, options.threads)));
         let work = {
             let shared = Arc::clone(&shared);
@@ -237,7 +240,7 @@ impl Gateway {
 }
 
 impl Shared {
-    fn set_pool_source(self: &Arc<Self>) {
+    fn set_sources(self: &Arc<Self>) {
         // Weak: observe is ours, and must not keep us alive.
         let shared = Arc::downgrade(self);
         let empty = pool::Pool {
@@ -250,6 +253,12 @@ impl Shared {
         };
         let source = move || shared.upgrade().map_or_else(|| empty.clone(), |shared| shared.pool());
         self.observe.set_pool_source(PoolSource(Box::new(source)));
+        let shared = Arc::downgrade(self);
+        let source = move || {
+            let services = shared.upgrade().map(|shared| shared.services.clone());
+            services.iter().flatten().flat_map(|service| service.queued()).collect()
+        };
+        self.observe.set_queue_source(QueueSource(Box::new(source)));
     }
 
     fn pool(&self) -> pool::Pool {

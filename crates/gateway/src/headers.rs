@@ -7,30 +7,37 @@ use std::net::SocketAddr;
 
 use outlast_observe::RequestId;
 
+use crate::visitor::{Scheme, Visitor};
+
 /// More than the lines for a machine take with an IPv6 address, so that they are allocated once.
 const MACHINE_LINES_ROOM: usize = 384;
 
-/// For the machine: who the client is, as seen by us. What the client claimed itself has been left out.
+/// For the machine: who the client is, as seen by us or told by a proxy that we trust. What else was claimed has been left
+/// out.
 pub(crate) fn for_machine(
-    peer: SocketAddr,
+    visitor: &Visitor,
     listen: SocketAddr,
     region: &str,
     id: RequestId,
 ) -> String {
     let mut lines = String::with_capacity(MACHINE_LINES_ROOM);
     lines.push_str("Fly-Client-IP: ");
-    let client = push_display(&mut lines, peer.ip());
+    push_display(&mut lines, visitor.ip());
     lines.push_str("\r\nFly-Forwarded-Port: ");
-    let port = push_display(&mut lines, listen.port());
+    let port = push_display(&mut lines, visitor.port(listen));
     lines.push_str("\r\nFly-Region: ");
     lines.push_str(region);
     lines.push_str("\r\n");
     push_id(&mut lines, region, id);
     lines.push_str("X-Forwarded-For: ");
-    lines.extend_from_within(client);
+    visitor.push_way(&mut lines);
     lines.push_str("\r\nX-Forwarded-Port: ");
     lines.extend_from_within(port);
-    lines.push_str("\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Ssl: off\r\nVia: 1.1 outlast\r\n");
+    lines.push_str(match visitor.scheme() {
+        Scheme::Http => "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Ssl: off",
+        Scheme::Https => "\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Ssl: on",
+    });
+    lines.push_str("\r\nVia: 1.1 outlast\r\n");
     lines
 }
 
@@ -53,7 +60,10 @@ fn push_id(lines: &mut String, region: &str, id: RequestId) {
 }
 
 /// Appends a value and says where it stands.
-fn push_display(lines: &mut String, value: impl std::fmt::Display) -> std::ops::Range<usize> {
+pub(crate) fn push_display(
+    lines: &mut String,
+    value: impl std::fmt::Display,
+) -> std::ops::Range<usize> {
     let start = lines.len();
     write!(lines, "{value}").expect("writing to a string succeeds");
     start..lines.len()
@@ -68,7 +78,8 @@ mod tests {
         let id = RequestId::generate();
         let listen = "0.0.0.0:8080".parse().expect("an address");
         for (peer, ip) in [("192.0.2.7:4711", "192.0.2.7"), ("[2001:db8::1]:4711", "2001:db8::1")] {
-            let lines = for_machine(peer.parse().expect("an address"), listen, "sjc", id);
+            let visitor = Visitor::direct(peer.parse().expect("an address"));
+            let lines = for_machine(&visitor, listen, "sjc", id);
             assert_eq!(
                 lines,
                 format!(

@@ -10,6 +10,7 @@ mod clocks;
 mod connection;
 mod ending;
 mod exchange;
+mod fields;
 mod gateway;
 mod headers;
 mod heartbeat;
@@ -25,6 +26,7 @@ mod shortage;
 mod tunnel;
 mod upstream;
 mod vigil;
+mod visitor;
 mod watch;
 
 pub use gateway::{

@@ -28,7 +28,8 @@ pub(crate) fn answer(shared: &Shared, request: &Request) -> Answer {
 }
 
 fn json(body: String) -> Answer {
-    Answer { status: 200, content_type: "application/json", lines: String::new(), body }
+    let (content_type, lines) = ("application/json", String::new());
+    Answer { status: 200, content_type, lines, retry_after: None, body }
 }
 
 fn problem(status: u16, detail: &str) -> Answer {
@@ -42,5 +43,6 @@ fn problem(status: u16, detail: &str) -> Answer {
         405 => "Allow: GET, HEAD\r\n".to_owned(),
         _ => String::new(),
     };
-    Answer { status, content_type: "application/problem+json", lines, body: format!("{body}\n") }
+    let (content_type, body) = ("application/problem+json", format!("{body}\n"));
+    Answer { status, content_type, lines, retry_after: None, body }
 }

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
-use outlast_admission::{Attempt, Class, Permit};
+use outlast_admission::{Attempt, Class, ClientKey, Holder, Permit};
 use outlast_config::{Accounting, RouteId};
 use outlast_http1::{Gather, GatherError, Inbox, Request, Stage, Transport};
 use outlast_observe::{MachineFault, MachineSlot, Outcome, Record, RefusalReason, TimedClock};
@@ -16,6 +16,15 @@ use crate::upstream::{ConnectError, Dispatch};
 use crate::watch::watching;
 use crate::{answer, refusal};
 
+/// What decides about the place that an exchange gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish {
+    /// In whose line it waits.
+    pub(crate) client: ClientKey,
+    pub(crate) class: Class,
+    pub(crate) route: RouteId,
+}
+
 /// Leads a request to a machine: enough of its body first, so that who sends slowly takes no place, then a place, then a
 /// connection.
 pub(crate) async fn place<T: Transport>(
@@ -23,16 +32,16 @@ pub(crate) async fn place<T: Transport>(
     client: &mut T,
     inbox: &mut Inbox,
     record: &Record,
-    (class, route): (Class, RouteId),
+    wish: Wish,
     request: &mut Request,
 ) -> Result<Dispatch, Stopped> {
     let enough = lane.shared.plan.upstream.request_buffer;
     if enough > 0 && !request.body.is_ended() {
         receive(lane, client, inbox, record, request, enough).await?;
     }
-    let attempt = lane.service.admission.attempt(record.client().ip(), class);
+    let attempt = lane.service.admission.attempt(wish.client, wish.class);
     let permit = wait(lane, client, inbox, record, attempt).await?;
-    connect(lane, client, inbox, record, route, permit).await
+    connect(lane, client, inbox, record, wish.route, permit).await
 }
 
 /// Waits for what leads to a machine, within the lifetime of its exchange.
@@ -94,6 +103,7 @@ pub(crate) async fn wait<T: Transport>(
         Attempt::Refused(refusal) => Err(refusal),
         Attempt::Waiting(waiting) => {
             let _queued = record.queue();
+            waiting.held_by(Holder(record.id().into()));
             lane.service.warn_of_limits(lane.shared.observe.region());
             let waited = watching(client, inbox, record, waiting.wait()).await;
             waited.map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Queued))?

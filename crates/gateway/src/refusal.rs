@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use outlast_admission::Refusal;
-use outlast_http1::{BodyError, HeadError};
+use outlast_config::RefusalForm;
+use outlast_http1::{BodyError, HeadError, Request};
 use outlast_observe::{MachineFault, Outcome, RefusalReason, RequestId, Shortage, TimedClock};
 use serde_json::json;
 
 use crate::answer::Answer;
+use crate::fields::asks_for;
 use crate::shortage::singular;
 
 /// How long a refused client should stay away, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 5;
+/// What an `EventSource` asks for.
+pub(crate) const EVENT_STREAM: &str = "text/event-stream";
 /// A drain is followed by a start.
 const RETRY_AFTER_DRAIN_SECONDS: u64 = 1;
 
@@ -57,6 +61,38 @@ pub(crate) fn refused(refusal: Refusal, id: RequestId, region: &str) -> Answer {
         retry_after: Some(retry_after),
     };
     problem.answer(Some((id, region)))
+}
+
+/// How a client is answered that an answer of ours says to come again, where its route says how: an `EventSource` knows
+/// nothing of statuses, and gives up for good at all of them but 200 (WHATWG HTML section 9.2).
+pub(crate) fn in_form(form: RefusalForm, answer: Answer) -> Answer {
+    let Some(seconds) = answer.retry_after else { return answer };
+    match form {
+        RefusalForm::Problem => answer,
+        RefusalForm::NoContent => {
+            Answer { status: 204, retry_after: None, body: String::new(), ..answer }
+        }
+        RefusalForm::EventStream => Answer {
+            status: 200,
+            content_type: EVENT_STREAM,
+            retry_after: None,
+            body: event("outlast-refused", Some(seconds), answer.body.trim_end()),
+            ..answer
+        },
+    }
+}
+
+/// What the client of a request can understand of what its route offers.
+pub(crate) fn form_for(form: RefusalForm, request: &Request) -> RefusalForm {
+    let is_event_source =
+        || &*request.target.method == "GET" && asks_for(&request.wire, &[EVENT_STREAM]);
+    if form != RefusalForm::Problem && is_event_source() { form } else { RefusalForm::Problem }
+}
+
+/// An event of one line of data, after which a client that loses the connection waits so long.
+pub(crate) fn event(name: &str, retry_seconds: Option<u64>, data: &str) -> String {
+    let retry = retry_seconds.map_or_else(String::new, |seconds| format!("retry: {seconds}000\n"));
+    format!("{retry}event: {name}\ndata: {data}\n\n")
 }
 
 /// The reason as the record names it.
@@ -193,15 +229,12 @@ impl Problem<'_> {
             "detail": self.detail,
             "request_id": request_id,
         });
-        let retry = match self.retry_after {
-            Some(seconds) => format!("Retry-After: {seconds}\r\n"),
-            None => String::new(),
-        };
         Answer {
             status: self.status,
             content_type: "application/problem+json",
+            retry_after: self.retry_after,
             lines: format!(
-                "{retry}Proxy-Status: outlast; error={}; details=\"{}\"\r\n",
+                "Proxy-Status: outlast; error={}; details=\"{}\"\r\n",
                 self.proxy_error,
                 self.detail.replace(['"', '\\'], "'"),
             ),

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use outlast_admission::{Admission, Class, Level, Limits, Linger, MachineKey, Settings};
+use outlast_admission::{
+    Admission, Class, Level, Limits, Linger, MachineKey, QueuedView, Settings,
+};
 use outlast_config::{Accounting, Plan, ServiceKind};
 use outlast_http1::{Replay, ReplayRule};
-use outlast_observe::MachineSlot;
+use outlast_observe::{MachineSlot, RequestId};
 use outlast_protocol::pool;
 use outlast_runtime::clock;
 
@@ -178,6 +180,24 @@ impl Service {
         machines.get(&key).map_or_else(|| "".into(), |machine| Arc::clone(&machine.name))
     }
 
+    /// The places in the queue, by who waits.
+    pub(crate) fn queued(&self) -> Vec<(RequestId, pool::Queued)> {
+        let view = self.admission.queue();
+        let length = view.waiting.len();
+        let place = |(index, queued): (usize, &QueuedView)| {
+            let position = index + 1;
+            let place = pool::Queued {
+                position,
+                length,
+                waited_ms: milliseconds(queued.waited),
+                estimate_ms: view.estimate(position).map(milliseconds),
+                deadline_ms: milliseconds(queued.left),
+            };
+            Some((queued.holder?.0.into(), place))
+        };
+        view.waiting.iter().enumerate().filter_map(place).collect()
+    }
+
     /// The service as the pool shows it, without its exchanges.
     pub(crate) fn snapshot(&self) -> pool::Service {
         let usage = self.admission.usage();
@@ -225,11 +245,16 @@ impl Service {
             reserve_slots: settings.reserve_slots,
             queue_length: usage.queue_length,
             queue_depth_max: settings.queue_depth_max,
+            queue_estimate_ms: usage.newcomer.map(milliseconds),
             machines,
             exchanges_total: 0,
             exchanges: Vec::new(),
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Counts one upstream socket for as long as it lives.

@@ -20,6 +20,18 @@ impl RequestId {
     }
 }
 
+impl From<RequestId> for u128 {
+    fn from(id: RequestId) -> Self {
+        id.0.into()
+    }
+}
+
+impl From<u128> for RequestId {
+    fn from(number: u128) -> Self {
+        Self(number.into())
+    }
+}
+
 /// Chance for so many ids is fetched at once: a system call for each was one in six of a small request's.
 const CHANCE_BYTES: usize = 64 * CHANCE_BYTES_EACH;
 const CHANCE_BYTES_EACH: usize = size_of::<u128>();

@@ -8,6 +8,7 @@ mod lapse;
 mod metrics;
 mod outcome;
 mod record;
+mod view;
 
 pub use id::RequestId;
 pub use lapse::InQueue;
@@ -17,3 +18,4 @@ pub use outcome::{
     TimedClock,
 };
 pub use record::{ExchangeStart, MachineSlot, Observe, Record, RecordGuard, Shard};
+pub use view::QueueSource;

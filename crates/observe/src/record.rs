@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use outlast_http1::{Observer, Stage};
-use outlast_protocol::pool;
 use outlast_runtime::clock;
 use slab::Slab;
 use tokio::sync::Notify;
@@ -19,12 +18,13 @@ use crate::id::RequestId;
 use crate::lapse::{InQueue, Lapse};
 use crate::metrics::{Metrics, PoolSource};
 use crate::outcome::{EndedBy, Outcome};
+use crate::view::QueueSource;
 
 /// An exchange begins in the first.
 const STAGES: [Stage; 5] =
     [Stage::Queued, Stage::Receiving, Stage::Connecting, Stage::Waiting, Stage::Streaming];
 /// No machine has been chosen.
-const NO_MACHINE: u32 = u32::MAX;
+pub(crate) const NO_MACHINE: u32 = u32::MAX;
 
 /// A machine's index in records; its name is told by [`Observe::name_machine`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,24 +48,24 @@ pub struct ExchangeStart {
 /// One exchange in progress. Updates are single atomic stores: chunks are counted here.
 #[derive(Debug)]
 pub struct Record {
-    id: RequestId,
-    client: SocketAddr,
-    method: Box<str>,
-    path: Box<str>,
-    started: clock::Instant,
-    service: u16,
+    pub(crate) id: RequestId,
+    pub(crate) client: SocketAddr,
+    pub(crate) method: Box<str>,
+    pub(crate) path: Box<str>,
+    pub(crate) started: clock::Instant,
+    pub(crate) service: u16,
     stage: AtomicU8,
     is_ended: AtomicBool,
-    status: AtomicU16,
-    machine: AtomicU32,
+    pub(crate) status: AtomicU16,
+    pub(crate) machine: AtomicU32,
     /// In the queue for a place; zero for one that had it at once, never for one that did not ask.
     queued: Lapse,
     /// From `started` to the response head of a machine.
     first_byte: Lapse,
     /// Milliseconds after `started`. 49 days; a longer stream shows wrong ages, nothing else.
-    progress_ms: AtomicU32,
-    sent: AtomicU64,
-    received: AtomicU64,
+    pub(crate) progress_ms: AtomicU32,
+    pub(crate) sent: AtomicU64,
+    pub(crate) received: AtomicU64,
     waker: AtomicWaker,
 }
 
@@ -76,12 +76,13 @@ pub struct Shard(Mutex<Slab<Arc<Record>>>);
 /// Everything that is observed in the process.
 #[derive(Debug)]
 pub struct Observe {
-    services: Vec<String>,
-    region: String,
+    pub(crate) services: Vec<String>,
+    pub(crate) region: String,
     shards: Vec<Shard>,
     machines: RwLock<Vec<String>>,
     pub(crate) metrics: Metrics,
     pub(crate) pool: Arc<OnceLock<PoolSource>>,
+    pub(crate) queue: OnceLock<QueueSource>,
     pub(crate) started: clock::Instant,
     live: AtomicUsize,
     none_live: Notify,
@@ -175,7 +176,7 @@ impl Record {
         self.waker.wake();
     }
 
-    fn elapsed_ms(&self) -> u32 {
+    pub(crate) fn elapsed_ms(&self) -> u32 {
         u32::try_from(self.started.elapsed().as_millis()).unwrap_or(u32::MAX)
     }
 
@@ -221,6 +222,7 @@ impl Observe {
             shards: std::iter::repeat_with(Shard::default).take(shards).collect(),
             machines: RwLock::default(),
             pool,
+            queue: OnceLock::new(),
             started: clock::now(),
             live: AtomicUsize::new(0),
             none_live: Notify::new(),
@@ -308,14 +310,6 @@ impl Observe {
         self.cut.set(grace).ok();
     }
 
-    /// The exchanges in progress, oldest first.
-    #[must_use]
-    pub fn exchanges(&self) -> Vec<pool::Exchange> {
-        let mut records = self.records();
-        records.sort_by_key(|record| record.started);
-        records.iter().map(|record| self.view(record)).collect()
-    }
-
     /// Ends an exchange on behalf of an operator. False if there is none of that id.
     pub fn end(&self, id: RequestId) -> bool {
         let records = self.records();
@@ -335,31 +329,11 @@ impl Observe {
         );
     }
 
-    fn records(&self) -> Vec<Arc<Record>> {
+    pub(crate) fn records(&self) -> Vec<Arc<Record>> {
         let live = |shard: &Shard| -> Vec<_> {
             shard.lock().iter().map(|(_, record)| Arc::clone(record)).collect()
         };
         self.shards.iter().flat_map(live).collect()
-    }
-
-    fn view(&self, record: &Record) -> pool::Exchange {
-        let machine = record.machine.load(Ordering::Relaxed);
-        let status = record.status.load(Ordering::Relaxed);
-        let age_ms = record.elapsed_ms();
-        pool::Exchange {
-            id: format!("{}-{}", record.id, self.region),
-            service: self.services[usize::from(record.service)].clone(),
-            client: record.client.to_string(),
-            method: record.method.to_string(),
-            path: record.path.to_string(),
-            stage: record.stage().name().to_owned(),
-            machine: (machine != NO_MACHINE).then(|| self.machine_name(MachineSlot(machine))),
-            status: (status != 0).then_some(status),
-            age_ms: age_ms.into(),
-            idle_ms: age_ms.saturating_sub(record.progress_ms.load(Ordering::Relaxed)).into(),
-            bytes_sent: record.sent.load(Ordering::Relaxed),
-            bytes_received: record.received.load(Ordering::Relaxed),
-        }
     }
 }
 

@@ -46,6 +46,9 @@ pub struct Service {
     pub queue_length: usize,
     /// The most that may.
     pub queue_depth_max: usize,
+    /// How long one more client would have to wait for a place: 0 if one is free, null if that is not known yet or nobody
+    /// more may wait.
+    pub queue_estimate_ms: Option<u64>,
     /// In the order of their start.
     pub machines: Vec<Machine>,
     /// Exchanges in the service now, whether shown or not.
@@ -107,4 +110,24 @@ pub struct Exchange {
     pub bytes_sent: u64,
     /// From the client, heads included.
     pub bytes_received: u64,
+    /// Its place in the queue; absent if it does not wait for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Queued>,
+}
+
+/// An exchange's place in the queue of its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queued {
+    /// 1 is served next. It is true as long as nobody comes or leaves: clients take turns, and one that comes later may have
+    /// its turn before the second exchange of another.
+    pub position: usize,
+    /// How many wait.
+    pub length: usize,
+    /// Since when it waits.
+    pub waited_ms: u64,
+    /// How long it may still have to wait, by how fast places have come free lately while all were taken; null before the
+    /// first.
+    pub estimate_ms: Option<u64>,
+    /// After so long it is refused.
+    pub deadline_ms: u64,
 }

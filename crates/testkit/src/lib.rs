@@ -6,11 +6,11 @@
 mod network;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 #[cfg(target_os = "linux")]
 pub use network::{Host, Hosts, Network};
@@ -66,6 +66,21 @@ impl Wire {
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = in_time("connect", TcpStream::connect(address)).await;
         Self { stream, ahead: Vec::new() }
+    }
+
+    /// Connects to `address` from an address of this host: on Linux all of 127.0.0.0/8 are.
+    ///
+    /// # Errors
+    /// It was reset before it could be used.
+    ///
+    /// # Panics
+    /// When `local` is no address of this host.
+    pub async fn connect_from(local: IpAddr, address: SocketAddr) -> Result<Self, io::ErrorKind> {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((local, 0).into()).expect("an address of this host");
+        let connect = tokio::time::timeout(STEP_TIMEOUT, socket.connect(address));
+        let stream = connect.await.expect("an answer in time").map_err(|error| error.kind())?;
+        Ok(Self { stream, ahead: Vec::new() })
     }
 
     /// Connects to an address that may reset the connection as soon as it is made.

@@ -1,0 +1,24 @@
+//! The queue as others see it.
+
+use super::{Level, State, Ticket};
+
+impl State {
+    /// How many clients wait, each with one exchange or more.
+    #[must_use]
+    pub fn clients_waiting(&self) -> usize {
+        self.queue.clients()
+    }
+
+    /// Those who wait, in the order in which they will be granted places if nobody else comes. Walks the queue once.
+    #[must_use]
+    pub fn queue_order(&self) -> Vec<Ticket> {
+        self.queue.order()
+    }
+
+    /// Whether machines take traffic, and each of them is at its hard limit.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let mut ready = self.machines.iter().filter(|machine| machine.is_ready).peekable();
+        ready.peek().is_some() && ready.all(|machine| self.level(machine) == Level::AtHard)
+    }
+}

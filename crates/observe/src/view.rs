@@ -1,0 +1,62 @@
+//! The exchanges in progress, as the pool shows them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use outlast_http1::Stage;
+use outlast_protocol::pool;
+
+use crate::id::RequestId;
+use crate::record::{MachineSlot, NO_MACHINE, Observe, Record};
+
+/// Where the places in the queues come from: of all services, by the exchange that waits.
+pub struct QueueSource(pub Box<dyn Fn() -> HashMap<RequestId, pool::Queued> + Send + Sync>);
+
+impl fmt::Debug for QueueSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("QueueSource")
+    }
+}
+
+impl Observe {
+    /// Tells where the places in the queues come from. Only the first source counts.
+    pub fn set_queue_source(&self, source: QueueSource) {
+        self.queue.set(source).ok();
+    }
+
+    /// The exchanges in progress, oldest first.
+    #[must_use]
+    pub fn exchanges(&self) -> Vec<pool::Exchange> {
+        // The queue first: who is in it then and has left it since is not shown as queued.
+        let mut queued = self.queue.get().map_or_else(HashMap::new, |source| (source.0)());
+        let mut records = self.records();
+        records.sort_by_key(|record| record.started);
+        let views = records.iter().map(|record| {
+            let queue = queued.remove(&record.id).filter(|_| record.stage() == Stage::Queued);
+            pool::Exchange { queue, ..self.view(record) }
+        });
+        views.collect()
+    }
+
+    fn view(&self, record: &Record) -> pool::Exchange {
+        let machine = record.machine.load(Ordering::Relaxed);
+        let status = record.status.load(Ordering::Relaxed);
+        let age_ms = record.elapsed_ms();
+        pool::Exchange {
+            id: format!("{}-{}", record.id, self.region),
+            service: self.services[usize::from(record.service)].clone(),
+            client: record.client.to_string(),
+            method: record.method.to_string(),
+            path: record.path.to_string(),
+            stage: record.stage().name().to_owned(),
+            machine: (machine != NO_MACHINE).then(|| self.machine_name(MachineSlot(machine))),
+            status: (status != 0).then_some(status),
+            age_ms: age_ms.into(),
+            idle_ms: age_ms.saturating_sub(record.progress_ms.load(Ordering::Relaxed)).into(),
+            bytes_sent: record.sent.load(Ordering::Relaxed),
+            bytes_received: record.received.load(Ordering::Relaxed),
+            queue: None,
+        }
+    }
+}
