@@ -175,6 +175,48 @@ const KEYS: &[KeyDoc] = &[
         doc: "so much of a request body, or all of it, comes within `clocks.head` before it takes a place; at most \"64KiB\"; 0: none, for bodies that are talked over",
     },
     KeyDoc {
+        key: "eject.failures",
+        env: Some("OUTLAST_EJECT_FAILURES"),
+        flag: None,
+        default: "5",
+        doc: "exchanges that a machine fails one after the other, by refusing or closing a connection, before it gets no more for a while; 0: never",
+    },
+    KeyDoc {
+        key: "eject.time",
+        env: Some("OUTLAST_EJECT_TIME"),
+        flag: None,
+        default: "\"10s\"",
+        doc: "for how long, the first time; each further time doubles it; above zero",
+    },
+    KeyDoc {
+        key: "eject.time_max",
+        env: Some("OUTLAST_EJECT_TIME_MAX"),
+        flag: None,
+        default: "\"5m\"",
+        doc: "and no longer than this",
+    },
+    KeyDoc {
+        key: "eject.share_max",
+        env: Some("OUTLAST_EJECT_SHARE_MAX"),
+        flag: None,
+        default: "50",
+        doc: "so many percent of a service's machines at once, but one at least, and never the last one",
+    },
+    KeyDoc {
+        key: "retry.percent",
+        env: Some("OUTLAST_RETRY_PERCENT"),
+        flag: None,
+        default: "20",
+        doc: "exchanges that could not connect to their machine may try another one: in 10 s so many percent of all of the service",
+    },
+    KeyDoc {
+        key: "retry.min",
+        env: Some("OUTLAST_RETRY_MIN"),
+        flag: None,
+        default: "10",
+        doc: "and so many more in 10 s; with both 0 none may",
+    },
+    KeyDoc {
         key: "drain.grace",
         env: Some("OUTLAST_DRAIN_GRACE"),
         flag: Some("--drain-grace"),
@@ -403,8 +445,8 @@ mod tests {
         assert_eq!(
             sections(),
             [
-                "listen", "queue", "reserve", "clocks", "upstream", "drain", "route", "agent",
-                "machine"
+                "listen", "queue", "reserve", "clocks", "upstream", "eject", "retry", "drain",
+                "route", "agent", "machine"
             ]
         );
     }

@@ -46,6 +46,18 @@ pub struct Written {
     pub upstream_idle_timeout: Option<Located<Duration>>,
     /// `upstream.request_buffer`.
     pub upstream_request_buffer: Option<Located<ByteSize>>,
+    /// `eject.failures`.
+    pub eject_failures: Option<Located<u32>>,
+    /// `eject.time`.
+    pub eject_time: Option<Located<Duration>>,
+    /// `eject.time_max`.
+    pub eject_time_max: Option<Located<Duration>>,
+    /// `eject.share_max`.
+    pub eject_share_max: Option<Located<u32>>,
+    /// `retry.percent`.
+    pub retry_percent: Option<Located<u32>>,
+    /// `retry.min`.
+    pub retry_min: Option<Located<u32>>,
     /// `drain.grace`.
     pub drain_grace: Option<Located<Duration>>,
     /// `agent.kind`.
@@ -152,6 +164,16 @@ fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
             written.upstream_linger = setting(&mut section, "linger");
             written.upstream_idle_timeout = setting(&mut section, "idle_timeout");
             written.upstream_request_buffer = setting(&mut section, "request_buffer");
+        }
+        "eject" => {
+            written.eject_failures = setting(&mut section, "failures");
+            written.eject_time = setting(&mut section, "time");
+            written.eject_time_max = setting(&mut section, "time_max");
+            written.eject_share_max = setting(&mut section, "share_max");
+        }
+        "retry" => {
+            written.retry_percent = setting(&mut section, "percent");
+            written.retry_min = setting(&mut section, "min");
         }
         "drain" => written.drain_grace = setting(&mut section, "grace"),
         "agent" => {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::health::{Eject, HealthCheck, Retry};
 use crate::proxies::{HeaderName, Network};
 use crate::route::{ConnectionClocks, Routes};
 
@@ -17,6 +18,8 @@ pub struct Plan {
     pub region: String,
     /// The services, the first HTTP service first (flags override that one). At least one.
     pub services: Vec<Service>,
+    /// `[checks]` of `fly.toml`: they are shown, and decide nothing.
+    pub checks: Vec<HealthCheck>,
     /// What machines are started, or where they already run.
     pub machines: Machines,
     /// How many client connections there may be.
@@ -27,6 +30,10 @@ pub struct Plan {
     pub queue: Queue,
     /// Places kept for short control calls, per service.
     pub reserve: Reserve,
+    /// When a machine that keeps failing exchanges gets no more of them for a while.
+    pub eject: Eject,
+    /// How many exchanges may try another machine.
+    pub retry: Retry,
     /// How long a drain waits for exchanges in flight. `drain.grace`, default 30 s.
     pub drain_grace: Duration,
     /// The desktop's agent.
@@ -52,6 +59,8 @@ pub struct Service {
     pub clocks: ConnectionClocks,
     /// What holds for its exchanges, by their path. Raw TCP has no paths, and what holds is `routes.rest`.
     pub routes: Routes,
+    /// Its machines take traffic only while all of these pass.
+    pub checks: Vec<HealthCheck>,
 }
 
 /// What is spoken on a service's port.

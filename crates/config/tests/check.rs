@@ -7,8 +7,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use outlast_config::{
-    Accounting, AgentKind, Checked, Command, Diagnostic, Flags, KillSignal, Level, Limits, Linger,
-    Machines, Origin, ServiceKind, SourceText, Sources, check, decode_fly,
+    Accounting, AgentKind, Checked, Command, Diagnostic, Eject, Flags, KillSignal, Level, Limits,
+    Linger, Machines, Origin, Retry, ServiceKind, SourceText, Sources, check, decode_fly,
 };
 
 const INCIDENT: &str = include_str!("fixtures/fly/incident.toml");
@@ -99,6 +99,8 @@ fn with_nothing_at_all_the_desktop_is_served_without_limits() {
     assert_eq!(plan.services[0].clocks.head, Duration::from_secs(15));
     assert_eq!(plan.services[0].clocks.keep_alive, Duration::from_secs(60));
     assert_eq!(plan.drain_grace, Duration::from_secs(30));
+    assert_eq!((plan.eject, plan.retry), (Eject::default(), Retry::default()));
+    assert!(plan.checks.is_empty() && plan.services[0].checks.is_empty());
     assert_eq!((plan.agent.kind, plan.agent.runs_max), (AgentKind::Auto, 8));
     assert_eq!(plan.agent.pace, Duration::ZERO);
 }
@@ -117,6 +119,16 @@ fn the_incident_is_rehearsed_with_its_own_limits() {
     assert_eq!(group.command, Command::Desktop);
     assert_eq!(group.env["PORT"], "10000");
     assert_eq!(checked.plan.upstream.linger, Linger::Hold);
+}
+
+#[test]
+fn checks_come_along_to_machines_that_already_run() {
+    let fly = "[http_service]\ninternal_port = 8080\n[[http_service.checks]]\npath = \"/up\"\n";
+    let to = vec!["127.0.0.1:9000".parse().unwrap()];
+    let flags = Flags { to, ..Flags::default() };
+    let checked = Layers { fly: Some(fly), flags, ..Layers::default() }.ok();
+    let [check] = checked.plan.services[0].checks.as_slice() else { panic!("one check") };
+    assert_eq!((check.name.as_str(), check.port), ("servicecheck-00-http-8080", 9000));
 }
 
 #[test]
@@ -152,6 +164,12 @@ fn every_variable_of_the_reference_is_read() {
         ("OUTLAST_UPSTREAM_LINGER", "hold"),
         ("OUTLAST_UPSTREAM_IDLE_TIMEOUT", "7s"),
         ("OUTLAST_UPSTREAM_REQUEST_BUFFER", "7KiB"),
+        ("OUTLAST_EJECT_FAILURES", "7"),
+        ("OUTLAST_EJECT_TIME", "7s"),
+        ("OUTLAST_EJECT_TIME_MAX", "7m"),
+        ("OUTLAST_EJECT_SHARE_MAX", "7"),
+        ("OUTLAST_RETRY_PERCENT", "7"),
+        ("OUTLAST_RETRY_MIN", "7"),
         ("OUTLAST_DRAIN_GRACE", "7s"),
         ("OUTLAST_AGENT_KIND", "scout"),
         ("OUTLAST_AGENT_PACE", "7s"),

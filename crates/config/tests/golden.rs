@@ -48,6 +48,12 @@ fn show(checked: &Checked) -> String {
     }
     for service in &checked.plan.services {
         writeln!(text, "{} {:?} groups {:?}", service.name, service.kind, service.groups).unwrap();
+        for check in &service.checks {
+            writeln!(text, "  {check:?}").unwrap();
+        }
+    }
+    for check in &checked.plan.checks {
+        writeln!(text, "{check:?}").unwrap();
     }
     if let outlast_config::Machines::Local(groups) = &checked.plan.machines {
         for group in groups {

@@ -179,9 +179,7 @@ impl Checker<'_> {
         }
         for group in &common.processes {
             let name = &group.value;
-            let known =
-                if count == 0 { name == IMPLICIT_GROUP } else { fly.processes.contains_key(name) };
-            if !known {
+            if !Self::is_group(fly, name) {
                 let message = format!(
                     "Service specifies '{name}' as one of its processes, but no processes are defined with that name; \
                      update fly.toml [processes] to add '{name}' process or remove it from service's processes list"
@@ -189,6 +187,11 @@ impl Checker<'_> {
                 self.say(Diagnostic::error(message).at(self.fly_at(&group.span)));
             }
         }
+    }
+
+    pub(super) fn is_group(fly: &fly::Written, name: &str) -> bool {
+        let processes = &fly.processes;
+        if processes.is_empty() { name == IMPLICIT_GROUP } else { processes.contains_key(name) }
     }
 
     /// A program learns its port from its environment, or always takes the same one, which only one can have.

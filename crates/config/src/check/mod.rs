@@ -3,6 +3,7 @@
 //! Precedence: flags, variables, `outlast.toml`, `fly.toml`, defaults. Every layer is read even where another wins, so
 //! that a wrong value never sleeps until the day the flag is dropped.
 
+mod checks;
 mod limits;
 mod machines;
 mod routes;
@@ -215,16 +216,20 @@ impl Checker<'_> {
             },
         );
         let services = self.services(fly, &settings.layers);
+        let checks = self.top_checks(fly, &services);
         let machines = self.machines(fly, &services, settings.command);
         Plan {
             app,
             region,
             services,
+            checks,
             machines,
             listen: settings.listen,
             upstream: settings.upstream,
             queue: settings.queue,
             reserve: settings.reserve,
+            eject: settings.eject,
+            retry: settings.retry,
             drain_grace: settings.drain_grace,
             agent: settings.agent,
         }

@@ -7,6 +7,7 @@ use super::routes::Layers;
 use super::{Checker, Fly, Picked};
 use crate::diagnostic::Diagnostic;
 use crate::fly;
+use crate::health::HealthCheck;
 use crate::plan::{Service, ServiceKind};
 use crate::source::{Located, Origin};
 
@@ -45,6 +46,7 @@ struct Draft<'a> {
     base: Base<'a>,
     groups: Vec<Located<String>>,
     options: Option<&'a fly::HttpOptions>,
+    checks: Vec<Picked<HealthCheck>>,
     /// Where it is written.
     at: Origin,
 }
@@ -105,13 +107,14 @@ impl Checker<'_> {
 
     fn drafts<'f>(&mut self, fly: &'f fly::Written) -> Vec<Draft<'f>> {
         let mut drafts = Vec::new();
+        let mut checks = 0;
         if let Some(http) = &fly.http_service {
-            drafts.extend(self.http_draft(http));
+            drafts.extend(self.http_draft(http, &mut checks));
         }
         for service in &fly.services {
             self.check_groups(fly, &service.common);
             let before = drafts.len();
-            drafts.extend(self.service_drafts(service));
+            drafts.extend(self.service_drafts(service, &mut checks));
             let limited = service.common.concurrency.is_some();
             if limited && drafts.len() > before + 1 {
                 let note = Diagnostic::note("each port of this service is limited on its own here");
@@ -126,7 +129,11 @@ impl Checker<'_> {
         drafts
     }
 
-    fn http_draft<'f>(&mut self, http: &'f fly::HttpService) -> Option<Draft<'f>> {
+    fn http_draft<'f>(
+        &mut self,
+        http: &'f fly::HttpService,
+        checks: &mut usize,
+    ) -> Option<Draft<'f>> {
         let common = &http.common;
         let written = common.internal_port.as_ref().filter(|port| port.value != 0);
         let internal_port = match written {
@@ -143,6 +150,7 @@ impl Checker<'_> {
             }
         };
         let listen = SocketAddr::new(LOOPBACK, HTTP_PORT);
+        let checks = self.service_checks(&http.checks, internal_port.value, checks);
         Some(Draft {
             name: HTTP_SERVICE.to_owned(),
             kind: ServiceKind::Http,
@@ -152,11 +160,16 @@ impl Checker<'_> {
             base: Base::Fly(common.concurrency.as_ref()),
             groups: common.processes.clone(),
             options: http.http_options.as_ref(),
+            checks,
             at: self.fly_at(&common.span),
         })
     }
 
-    fn service_drafts<'f>(&mut self, service: &'f fly::Service) -> Vec<Draft<'f>> {
+    fn service_drafts<'f>(
+        &mut self,
+        service: &'f fly::Service,
+        checks: &mut usize,
+    ) -> Vec<Draft<'f>> {
         let at = self.fly_at(&service.common.span);
         let protocol = service.protocol.as_ref();
         match protocol.map_or("", |protocol| &protocol.value) {
@@ -182,7 +195,11 @@ impl Checker<'_> {
             return Vec::new();
         }
         let Some(internal_port) = self.internal_port(&service.common) else { return Vec::new() };
-        let draft = |port| self.port_draft(service, port, internal_port.clone());
+        let checks = self.service_checks(&service.checks, internal_port.value, checks);
+        let draft = |port| {
+            let draft = self.port_draft(service, port, internal_port.clone())?;
+            Some(Draft { checks: checks.clone(), ..draft })
+        };
         service.ports.iter().filter_map(draft).collect()
     }
 
@@ -230,6 +247,7 @@ impl Checker<'_> {
             base: Base::Fly(service.common.concurrency.as_ref()),
             groups: service.common.processes.clone(),
             options: port.http_options.as_ref().filter(|_| kind == ServiceKind::Http),
+            checks: Vec::new(),
             at: origin,
         })
     }
@@ -269,6 +287,9 @@ impl Checker<'_> {
         }
         let mut draft = kept.pop().unwrap_or_else(own_draft);
         draft.internal_port = Picked { value: to.port(), origin: Origin::Flag("--to") };
+        for check in &mut draft.checks {
+            check.value.port = to.port();
+        }
         // Groups are of local machines.
         draft.groups.clear();
         vec![draft]
@@ -349,7 +370,7 @@ impl Checker<'_> {
     }
 
     fn finish(&mut self, draft: Draft<'_>, overrides: Overrides, layers: &Layers) -> Service {
-        let Draft { name, kind, listen, internal_port, base, groups, options, .. } = draft;
+        let Draft { name, kind, listen, internal_port, base, groups, options, checks, .. } = draft;
         self.value(format!("service.{name}.listen"), listen.value.to_string(), listen.origin);
         let port = internal_port.value.to_string();
         self.value(format!("service.{name}.internal_port"), port, internal_port.origin);
@@ -357,7 +378,11 @@ impl Checker<'_> {
         let groups = groups.into_iter().map(|group| group.value).collect();
         let (listen, internal_port) = (listen.value, internal_port.value);
         let (clocks, routes) = self.routes(&name, kind, options, layers);
-        Service { name, kind, listen, internal_port, limits, groups, clocks, routes }
+        for check in &checks {
+            self.show_check(&check.value, check.origin.clone());
+        }
+        let checks = checks.into_iter().map(|check| check.value).collect();
+        Service { name, kind, listen, internal_port, limits, groups, clocks, routes, checks }
     }
 }
 
@@ -373,6 +398,7 @@ fn own_draft<'a>() -> Draft<'a> {
         base: Base::Own,
         groups: Vec::new(),
         options: None,
+        checks: Vec::new(),
         at: Origin::Default,
     }
 }

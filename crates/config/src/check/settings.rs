@@ -9,6 +9,8 @@ use super::routes::Layers;
 use super::{Checker, Picked};
 use crate::byte_size::ByteSize;
 use crate::diagnostic::Diagnostic;
+use crate::duration::format_duration;
+use crate::health::{Eject, Retry};
 use crate::keys;
 use crate::outlast;
 use crate::plan::{Agent, Linger, Listen, PathPattern, Queue, Reserve, Upstream};
@@ -25,6 +27,8 @@ pub(super) struct Settings {
     pub(super) upstream: Upstream,
     pub(super) queue: Queue,
     pub(super) reserve: Reserve,
+    pub(super) eject: Eject,
+    pub(super) retry: Retry,
     pub(super) layers: Layers,
     pub(super) drain_grace: Duration,
     pub(super) agent: Agent,
@@ -39,6 +43,7 @@ impl Checker<'_> {
         let linger = if self.sources.fly.is_some() { Linger::Hold } else { Linger::Evict };
         let listen = self.listen(&written);
         let layers = self.layers(&written);
+        let (eject, retry) = (self.eject(&written), self.retry(&written));
         let depth_max = self.pick("queue.depth_max", None, written.queue_depth_max);
         let queue = Queue {
             depth_max: count(depth_max.value),
@@ -67,7 +72,55 @@ impl Checker<'_> {
             runs_max: self.runs_max(written.agent_runs_max),
         };
         let command = self.command(flags.command, written.machine_command);
-        Settings { listen, upstream, queue, reserve, layers, drain_grace, agent, command }
+        Settings {
+            listen,
+            upstream,
+            queue,
+            reserve,
+            eject,
+            retry,
+            layers,
+            drain_grace,
+            agent,
+            command,
+        }
+    }
+
+    fn eject(&mut self, written: &outlast::Written) -> Eject {
+        let time = self.pick_positive("eject.time", written.eject_time.clone());
+        let time_max = self.pick("eject.time_max", None, written.eject_time_max.clone());
+        if time_max.value < time.value {
+            let error = Diagnostic::error(format!(
+                "`eject.time_max` ({}) is below `eject.time` ({})",
+                format_duration(time_max.value),
+                format_duration(time.value)
+            ));
+            let hint = "the first time is `time`, and each further one is longer";
+            self.say(error.at(time_max.origin).hint(hint));
+        }
+        Eject {
+            failures: self.pick("eject.failures", None, written.eject_failures.clone()).value,
+            time: time.value,
+            time_max: time_max.value,
+            share_max: self.percent("eject.share_max", written.eject_share_max.clone()),
+        }
+    }
+
+    fn retry(&mut self, written: &outlast::Written) -> Retry {
+        Retry {
+            percent: self.percent("retry.percent", written.retry_percent.clone()),
+            min: self.pick("retry.min", None, written.retry_min.clone()).value,
+        }
+    }
+
+    fn percent(&mut self, key: &'static str, written: Option<Located<u32>>) -> u32 {
+        let picked = self.pick(key, None, written);
+        if picked.value > 100 {
+            let message = format!("`{key}` is {}, and it is a share in percent", picked.value);
+            let error = Diagnostic::error(message).at(picked.origin);
+            self.say(error.hint("write a number from 0 to 100"));
+        }
+        picked.value
     }
 
     fn layers(&mut self, written: &outlast::Written) -> Layers {

@@ -3,6 +3,7 @@
 //! Whatever flyctl decodes is decoded here, old spellings included; what it refuses to decode is an error, with its
 //! place. What a value *means* is not judged here: an unknown concurrency type or a negative limit decodes, as there.
 
+mod checks;
 mod schema;
 mod service;
 mod top;
@@ -10,6 +11,7 @@ mod top;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+pub use self::checks::Check;
 use crate::diagnostic::{self, Diagnostic};
 use crate::read::{Dialect, Reader, parse};
 use crate::source::{Located, SourceText};
@@ -33,6 +35,8 @@ pub struct Written {
     pub http_service: Option<HttpService>,
     /// `[[services]]`, in order. Empty ones are dropped, as Fly drops them.
     pub services: Vec<Service>,
+    /// `[checks]`, by name or in the order of an old list.
+    pub checks: Vec<Check>,
     /// What was written that Outlast reads and does not act on yet, in the order of the file.
     pub idle: Vec<Located<Feature>>,
     /// What was said while reading: dropped keys, ignored values.
@@ -71,6 +75,8 @@ pub struct HttpService {
     pub force_https: Option<Located<bool>>,
     /// `http_options`.
     pub http_options: Option<HttpOptions>,
+    /// `checks`, in order.
+    pub checks: Vec<Check>,
 }
 
 /// One of `[[services]]`.
@@ -82,6 +88,8 @@ pub struct Service {
     pub protocol: Option<Located<String>>,
     /// `ports`, in order.
     pub ports: Vec<Port>,
+    /// `tcp_checks`, then `http_checks`, each in order.
+    pub checks: Vec<Check>,
 }
 
 /// One of `[[services.ports]]`.
@@ -156,8 +164,8 @@ pub enum Feature {
     Tls,
     /// The handlers `pg_tls` and `proxy_proto`, and `proxy_proto_options`.
     PortHandlers,
-    /// All checks.
-    Checks,
+    /// `machine_checks`.
+    MachineChecks,
     /// `[mounts]`.
     Mounts,
     /// `[vm]` and `swap_size_mb`.
@@ -187,7 +195,7 @@ impl Feature {
             Self::TlsOptions => "tls_options",
             Self::Tls => "the handler tls",
             Self::PortHandlers => "the handlers pg_tls and proxy_proto",
-            Self::Checks => "checks",
+            Self::MachineChecks => "machine_checks",
             Self::Mounts => "mounts",
             Self::Vm => "vm",
             Self::Restart => "restart",
@@ -210,9 +218,7 @@ impl Feature {
             }
             Self::TlsOptions | Self::Tls => "the port is served without TLS",
             Self::PortHandlers => "bytes pass through unchanged",
-            Self::Checks => {
-                "a machine takes traffic from when its port first accepts a connection until it ends"
-            }
+            Self::MachineChecks => "no machine is started to test others",
             Self::Mounts => "paths of machines are paths of this host",
             Self::Vm => "machines have no limits of their own",
             Self::Restart => "a machine that ends is started again, with back-off",

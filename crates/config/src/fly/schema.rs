@@ -3,9 +3,10 @@
 
 use toml::de::DeValue;
 
+use super::GoDuration;
 use crate::diagnostic::Diagnostic;
 use crate::duration::parse_go;
-use crate::read::{Explained, Field, Section, kind_name};
+use crate::read::{Explained, Field, Section};
 use crate::source::Located;
 
 /// The type of a value.
@@ -22,10 +23,6 @@ pub(super) enum Shape {
     TextMap,
     /// A Go duration, or a number of nanoseconds.
     Duration,
-    /// The same where old files are patched: numbers are milliseconds, empty strings and other types are ignored.
-    OldDuration,
-    /// Headers of a check, also as a list of names and values.
-    Headers,
     /// Whatever is written: flyctl turns it into a string, or ignores it.
     Any,
     Table(Keys),
@@ -39,8 +36,8 @@ pub(super) enum Shape {
 pub(super) type Keys = &'static [(&'static str, Shape)];
 
 use Shape::{
-    Any, Boolean, Duration, Headers, Integer, Number, OldDuration, Table, Tables, TablesOrTable,
-    Text, TextMap, TextOrTexts, Texts,
+    Any, Boolean, Duration, Integer, Number, Table, Tables, TablesOrTable, Text, TextMap,
+    TextOrTexts, Texts,
 };
 
 const COMPUTE: Keys = &[
@@ -131,55 +128,6 @@ pub(super) const EXPERIMENTAL: Keys = &[
     ("private_network", Any),
 ];
 
-const TOP_CHECK: Keys = &[
-    ("name", Any),
-    ("port", Integer),
-    ("type", Text),
-    ("interval", OldDuration),
-    ("timeout", OldDuration),
-    ("grace_period", OldDuration),
-    ("method", Text),
-    ("path", Text),
-    ("protocol", Text),
-    ("tls_skip_verify", Boolean),
-    ("tls_server_name", Text),
-    ("headers", Headers),
-    ("processes", Texts),
-];
-
-const TCP_CHECK: Keys = &[
-    ("interval", OldDuration),
-    ("timeout", OldDuration),
-    ("grace_period", OldDuration),
-    ("restart_limit", Any),
-];
-
-const HTTP_CHECK: Keys = &[
-    ("interval", OldDuration),
-    ("timeout", OldDuration),
-    ("grace_period", OldDuration),
-    ("restart_limit", Any),
-    ("method", Text),
-    ("path", Text),
-    ("protocol", Text),
-    ("tls_skip_verify", Boolean),
-    ("tls_server_name", Text),
-    ("headers", Headers),
-];
-
-/// Checks of `http_service` are not patched: numbers are nanoseconds and headers are a table.
-const HTTP_SERVICE_CHECK: Keys = &[
-    ("interval", Duration),
-    ("timeout", Duration),
-    ("grace_period", Duration),
-    ("method", Text),
-    ("path", Text),
-    ("protocol", Text),
-    ("tls_skip_verify", Boolean),
-    ("tls_server_name", Text),
-    ("headers", TextMap),
-];
-
 const MACHINE_CHECK: Keys = &[
     ("command", Texts),
     ("image", Text),
@@ -212,12 +160,8 @@ pub(super) const FILES: Shape = Tables(FILE);
 pub(super) const BUILDS: Shape = Table(BUILD);
 pub(super) const DEPLOYS: Shape = Table(DEPLOY);
 pub(super) const MACHINE_CHECKS: Shape = Tables(MACHINE_CHECK);
-pub(super) const TOP_CHECKS: Shape = Table(TOP_CHECK);
 
 /// Sections of services.
-pub(super) const SERVICE_TCP_CHECKS: Shape = TablesOrTable(TCP_CHECK);
-pub(super) const SERVICE_HTTP_CHECKS: Shape = TablesOrTable(HTTP_CHECK);
-pub(super) const HTTP_SERVICE_CHECKS: Shape = Tables(HTTP_SERVICE_CHECK);
 pub(super) const TLS: Shape = Table(TLS_OPTIONS);
 pub(super) const RESPONSES: Shape = Table(RESPONSE);
 pub(super) const REPLAY_CACHES: Shape = Tables(REPLAY_CACHE);
@@ -237,13 +181,7 @@ pub(super) fn conform(field: &Field<'_>, shape: Shape) {
             let Some(section) = field.table() else { return };
             section.entries().for_each(|(_, entry)| drop(entry.text()));
         }
-        Duration => duration(field),
-        OldDuration => match field.value {
-            DeValue::String(text) if text.is_empty() => {}
-            DeValue::String(_) => duration(field),
-            _ => {}
-        },
-        Headers => headers(field),
+        Duration => drop(duration(field)),
         Any => {}
         Table(keys) => {
             let Some(section) = field.table() else { return };
@@ -296,40 +234,20 @@ fn number(field: &Field<'_>) {
     }
 }
 
-fn duration(field: &Field<'_>) {
+/// A Go duration in a string. Numbers, whose unit depends on where they stand, are left to the caller.
+pub(super) fn duration(field: &Field<'_>) -> Option<Located<GoDuration>> {
     match field.value {
         DeValue::Integer(_) | DeValue::Float(_) => {}
-        DeValue::String(text) => {
-            if let Err(error) = parse_go(text) {
-                field.say(
-                    Diagnostic::error(format!("`{}`: {text:?} is not a duration", field.path))
-                        .hint(format!("{error}; write numbers with units, such as \"30s\"")),
-                );
-            }
-        }
+        DeValue::String(text) => match parse_go(text) {
+            Ok(nanoseconds) => return Some(field.locate(GoDuration(nanoseconds))),
+            Err(error) => field.say(
+                Diagnostic::error(format!("`{}`: {text:?} is not a duration", field.path))
+                    .hint(format!("{error}; write numbers with units, such as \"30s\"")),
+            ),
+        },
         _ => field.mismatch("a duration", "write a string such as \"30s\""),
     }
-}
-
-fn headers(field: &Field<'_>) {
-    let DeValue::Array(items) = field.value else {
-        drop(field.table());
-        return;
-    };
-    for item in items.iter() {
-        let named = match item.get_ref() {
-            DeValue::Table(table) => table.keys().any(|key| key.get_ref() == "name"),
-            _ => false,
-        };
-        if !named {
-            let got = kind_name(item.get_ref());
-            let message =
-                format!("`{}` must list tables with a name, and this is {got}", field.path);
-            let hint =
-                format!("write [{}] with lines such as X-Forwarded-Proto = \"https\"", field.path);
-            field.item(item).say(Diagnostic::error(message).hint(hint));
-        }
-    }
+    None
 }
 
 /// Keys that people write and Fly never had, or no longer has.

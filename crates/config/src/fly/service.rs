@@ -3,7 +3,9 @@
 use toml::de::DeValue;
 
 use super::schema::{self, conform, count};
-use super::{AutoStop, Common, Concurrency, Feature, HttpOptions, HttpService, Port, Service};
+use super::{
+    AutoStop, Common, Concurrency, Feature, HttpOptions, HttpService, Port, Service, checks,
+};
 use crate::diagnostic::Diagnostic;
 use crate::read::{Field, Section, kind_name, truncated};
 use crate::source::Located;
@@ -25,12 +27,13 @@ pub(super) fn read_http_service(field: &Field<'_>, idle: &mut Idle) -> Option<Ht
     let http_options = read_http_options(&mut section, idle);
     let checked = [
         ("tls_options", schema::TLS, Feature::TlsOptions),
-        ("checks", schema::HTTP_SERVICE_CHECKS, Feature::Checks),
-        ("machine_checks", schema::MACHINE_CHECKS, Feature::Checks),
+        ("machine_checks", schema::MACHINE_CHECKS, Feature::MachineChecks),
     ];
     read_checked(&mut section, &checked, idle);
+    let checks = section.take("checks");
+    let checks = checks.map(|field| checks::http_service(&field)).unwrap_or_default();
     section.finish();
-    Some(HttpService { common, force_https, http_options })
+    Some(HttpService { checks, common, force_https, http_options })
 }
 
 pub(super) fn read_services(field: &Field<'_>, idle: &mut Idle) -> Vec<Service> {
@@ -46,14 +49,15 @@ fn read_service(mut section: Section<'_>, idle: &mut Idle) -> Service {
     let protocol = section.take("protocol").and_then(|field| field.text());
     let ports = section.take("ports").map(|field| field.tables_or_table()).unwrap_or_default();
     let ports = ports.into_iter().map(|port| read_port(port, idle)).collect();
-    let checked = [
-        ("tcp_checks", schema::SERVICE_TCP_CHECKS, Feature::Checks),
-        ("http_checks", schema::SERVICE_HTTP_CHECKS, Feature::Checks),
-        ("machine_checks", schema::MACHINE_CHECKS, Feature::Checks),
-    ];
+    let checked = [("machine_checks", schema::MACHINE_CHECKS, Feature::MachineChecks)];
     read_checked(&mut section, &checked, idle);
+    let mut checks = Vec::new();
+    for (key, kind) in [("tcp_checks", "tcp"), ("http_checks", "http")] {
+        let field = section.take(key);
+        checks.extend(field.map(|field| checks::services(&field, kind)).unwrap_or_default());
+    }
     section.finish();
-    Service { common, protocol, ports }
+    Service { common, protocol, ports, checks }
 }
 
 fn read_checked(

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::schema::{self, conform, conform_keys};
 use super::service::{read_http_service, read_services};
-use super::{Feature, GoDuration, Written};
+use super::{Feature, GoDuration, Written, checks};
 use crate::diagnostic::Diagnostic;
 use crate::duration::parse_go;
 use crate::read::{Field, Section, go_string, kind_name, truncated};
@@ -37,8 +37,7 @@ pub(super) fn read(mut top: Section<'_>) -> Written {
         deploy(&field, &mut written.idle);
     }
     if let Some(field) = top.take("checks") {
-        checks(&field);
-        written.idle.push(Located::new(Feature::Checks, field.key_span));
+        written.checks = checks::top(&field);
     }
     rest(&mut top, &mut written.idle);
     top.finish();
@@ -59,7 +58,7 @@ fn rest(top: &mut Section<'_>, idle: &mut Vec<Located<Feature>>) {
         ("restart", schema::RESTARTS, Some(Feature::Restart)),
         ("statics", schema::STATICS, Some(Feature::Statics)),
         ("files", schema::FILES, Some(Feature::Files)),
-        ("machine_checks", schema::MACHINE_CHECKS, Some(Feature::Checks)),
+        ("machine_checks", schema::MACHINE_CHECKS, Some(Feature::MachineChecks)),
         ("build", schema::BUILDS, None),
         ("console_command", schema::Shape::Text, None),
         ("host_dedication_id", schema::Shape::Text, None),
@@ -180,26 +179,5 @@ fn deploy(field: &Field<'_>, idle: &mut Vec<Located<Feature>>) {
         if let Some(field) = section.take(key) {
             idle.push(Located::new(Feature::DeployCommands, field.key_span));
         }
-    }
-}
-
-/// Checks by name, or an old list of tables with their names inside.
-fn checks(field: &Field<'_>) {
-    if let DeValue::Array(items) = field.value {
-        for item in items.iter() {
-            let item = field.item(item);
-            conform(&item, schema::TOP_CHECKS);
-            let DeValue::Table(table) = item.value else { continue };
-            let name = table.iter().find(|(key, _)| key.get_ref() == "name");
-            if !name.is_some_and(|(_, name)| matches!(name.get_ref(), DeValue::String(_))) {
-                let error = Diagnostic::error("a check in the list `checks` has no name");
-                item.say(error.hint("write [checks.NAME] instead of [[checks]]"));
-            }
-        }
-        return;
-    }
-    let Some(section) = field.table() else { return };
-    for (_, entry) in section.entries() {
-        conform(&entry, schema::TOP_CHECKS);
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outlast_config::{
-    Accounting, Agent, AgentKind, ConnectionClocks, Limits, Linger, Listen, Machines, Plan, Queue,
-    Reserve, Routes, Service, ServiceKind, Upstream,
+    Accounting, Agent, AgentKind, ConnectionClocks, Eject, Limits, Linger, Listen, Machines, Plan,
+    Queue, Reserve, Retry, Routes, Service, ServiceKind, Upstream,
 };
 use outlast_gateway::{Admittance, Gateway, GatewayOptions};
 use outlast_observe::Observe;
@@ -39,6 +39,7 @@ pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u
         groups: Vec::new(),
         clocks: ConnectionClocks::default(),
         routes: Routes::default(),
+        checks: Vec::new(),
     };
     Plan {
         app: "test".to_owned(),
@@ -51,6 +52,9 @@ pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u
             trusted_proxies: Vec::new(),
             client_header: "Fly-Client-IP".parse().expect("a header's name"),
         },
+        checks: Vec::new(),
+        eject: Eject::default(),
+        retry: Retry::default(),
         upstream: Upstream {
             linger: Linger::Evict,
             idle_timeout: Duration::from_secs(4),
