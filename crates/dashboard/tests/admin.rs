@@ -37,6 +37,7 @@ fn pool_with(machine_state: &str) -> Pool {
         reserve_slots: 2,
         queue_length: 1,
         queue_depth_max: 100,
+        queue_estimate_ms: None,
         machines: vec![machine],
         exchanges_total: 0,
         exchanges: Vec::new(),
