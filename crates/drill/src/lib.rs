@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod desk;
 mod html;
+mod intervals;
 mod line;
 pub mod origin;
 mod plan;
@@ -34,7 +35,7 @@ pub use plan::{Arrivals, Blow, Client, Kind, Load, Misfortune, Plan, Reclick, Re
 pub use presets::{PRESETS, Preset};
 pub use read::read_plan;
 pub use result::*;
-pub use run::{Drill, Options, Progress, RunError};
+pub use run::{Drill, Options, Progress, Results, RunError};
 pub use server::{Server, ServerCommand, ServerError};
 pub use spread::{Spread, SpreadError};
 pub use target::{Target, TargetError};

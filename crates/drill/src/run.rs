@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use outlast_runtime::clock::{self, Instant};
 use outlast_runtime::{Tasks, Workers, random};
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::client::live;
 use crate::desk::{Asking, Counts, Desk, Job};
+use crate::intervals::Intervals;
 use crate::plan::{Client, Plan, Reclick, Start};
 use crate::pool::{Admin, sample};
 use crate::report::{Gathered, gather};
@@ -133,6 +134,15 @@ pub struct Progress {
     pub chunks: u64,
 }
 
+/// What a drill leaves behind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Results {
+    /// What came of it.
+    pub report: Report,
+    /// First bytes, gaps and durations over time: an HdrHistogram log of format 1.3.
+    pub hdr: Vec<u8>,
+}
+
 /// A drill that may begin: everything that can be known before the first byte of load is known to be in order.
 pub struct Drill {
     plan: Arc<Plan>,
@@ -219,9 +229,9 @@ impl Drill {
         mut self,
         progress: &watch::Sender<Progress>,
         interrupted: impl Future<Output = ()>,
-    ) -> Result<Report, RunError> {
-        let started_at = clock::wall_now().to_string();
-        let epoch = clock::now() + LEAD;
+    ) -> Result<Results, RunError> {
+        let (started_at, epoch) = (clock::wall_now() + LEAD, clock::now() + LEAD);
+        let started = SystemTime::try_from(started_at).unwrap_or(SystemTime::UNIX_EPOCH);
         let counts = Arc::new(Counts::default());
         let desks = self.desks(epoch, &counts);
         let owns: Vec<_> = desks.iter().map(|_| Arc::new(Mutex::new(Own::new()))).collect();
@@ -241,12 +251,14 @@ impl Drill {
             ledger_mismatches: 0,
             server,
             struck: Vec::new(),
+            intervals: Intervals::new(&self.plan.name, started, self.length()),
         };
         let ending = watcher.until_the_end(progress, interrupted).await;
         workers.stop();
         let took = clock::now().saturating_duration_since(epoch);
+        watcher.intervals.write(&desks, took);
         let leaked = watcher.settle(ending).await;
-        let Watcher { pool, ledger_mismatches, server, struck, .. } = watcher;
+        let Watcher { pool, ledger_mismatches, server, struck, intervals, .. } = watcher;
         if let Some(server) = server {
             server.stop().await;
         }
@@ -254,7 +266,7 @@ impl Drill {
             plan: &self.plan,
             target: &self.asking.target,
             seed: self.seed,
-            started_at,
+            started_at: started_at.to_string(),
             took,
             ending,
             counts: &counts,
@@ -263,7 +275,7 @@ impl Drill {
             leaked,
             ledger_mismatches: self.admin.as_ref().map(|_| ledger_mismatches),
         };
-        Ok(gather(gathered, &desks, &owns))
+        Ok(Results { report: gather(gathered, &desks, &owns), hdr: intervals.into_text() })
     }
 
     /// Every n-th stream belongs to the n-th thread.
@@ -341,6 +353,7 @@ struct Watcher<'d> {
     ledger_mismatches: u64,
     server: Option<Server>,
     struck: Vec<Struck>,
+    intervals: Intervals,
 }
 
 impl Watcher<'_> {
@@ -366,6 +379,10 @@ impl Watcher<'_> {
                 () = clock::sleep_until(progress_due) => {
                     progress.send_replace(self.progress());
                     progress_due = clock::now() + PROGRESS_EVERY;
+                }
+                () = clock::sleep_until(self.epoch + self.intervals.due()) => {
+                    let now = clock::now().saturating_duration_since(self.epoch);
+                    self.intervals.write(self.desks, now);
                 }
                 struck = happens(&mut self.server, self.epoch) => self.struck.push(struck),
                 () = clock::sleep_until(pool_due), if self.drill.admin.is_some() => {

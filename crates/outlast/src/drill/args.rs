@@ -62,6 +62,9 @@ pub(super) struct RunArgs {
     /// Writes the result as a page that needs nothing else
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
+    /// Writes first bytes, gaps and durations over time as an HdrHistogram log
+    #[arg(long, value_name = "FILE")]
+    pub(super) hdr: Option<PathBuf>,
     /// Where the output of COMMAND goes
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(super) server_log: Option<PathBuf>,

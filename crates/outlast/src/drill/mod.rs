@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use outlast_config::SourceText;
 use outlast_drill::{
-    Drill, Options, PRESETS, Plan, Report, RunError, Server, ServerCommand, Target, TargetError,
+    Drill, Options, PRESETS, Plan, Results, RunError, Server, ServerCommand, Target, TargetError,
     Verdict, origin, read_plan, report_page,
 };
 use outlast_runtime::Tasks;
@@ -66,13 +66,16 @@ fn drill(args: RunArgs) -> Result<ExitCode, Failure> {
         admin: args.admin.as_deref().map(resolve).transpose()?,
     };
     let command = server_command(args.server, args.server_log.as_deref())?;
-    let report = runtime()?.block_on(hold(plan, options, command))?;
+    let Results { report, hdr } = runtime()?.block_on(hold(plan, options, command))?;
     if let Some(path) = &args.json {
         let json = serde_json::to_vec(&report).map_err(Failure::config)?;
         write_file(path, &json)?;
     }
     if let Some(path) = &args.html {
         write_file(path, report_page(&report).as_bytes())?;
+    }
+    if let Some(path) = &args.hdr {
+        write_file(path, &hdr)?;
     }
     let is_terminal = io::stdout().is_terminal();
     summary::print(&report, is_terminal).map_err(Failure::config)?;
@@ -142,7 +145,7 @@ async fn hold(
     plan: Plan,
     options: Options,
     command: Option<ServerCommand>,
-) -> Result<Report, Failure> {
+) -> Result<Results, Failure> {
     let mut signals =
         Signals::new().context("cannot listen to signals").map_err(Failure::config)?;
     let (name, url) = (plan.name.clone(), options.target.url.clone());
@@ -157,13 +160,13 @@ async fn hold(
     let (progress, watching) = watch::channel(outlast_drill::Progress::default());
     let tasks = Tasks::default();
     tasks.spawn_uncancelled(progress::show(watching));
-    let report = drill.run(&progress, async move {
+    let results = drill.run(&progress, async move {
         let _signal = signals.next().await;
     });
-    let report = report.await.map_err(wrong_run);
+    let results = results.await.map_err(wrong_run);
     drop(progress);
     tasks.join().await;
-    report
+    results
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

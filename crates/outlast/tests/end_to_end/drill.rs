@@ -172,7 +172,18 @@ async fn an_interrupted_drill_tells_the_part_that_it_saw() {
     let mut lines = BufReader::new(origin.stdout.take().unwrap()).lines();
     let url = lines.next_line().await.unwrap().unwrap();
     let url = url.strip_prefix("Serving ").unwrap();
-    let args = ["drill", "tabs-10", "--url", url, "--time-scale", "20", "--json", "part.json"];
+    let args = [
+        "drill",
+        "tabs-10",
+        "--url",
+        url,
+        "--time-scale",
+        "20",
+        "--json",
+        "part.json",
+        "--hdr",
+        "part.hlog",
+    ];
     let drill = Outlast::command(folder.path(), &args).stderr(Stdio::piped()).spawn();
     let mut drill = drill.unwrap();
     let mut told = BufReader::new(drill.stderr.take().unwrap()).lines();
@@ -192,6 +203,9 @@ async fn an_interrupted_drill_tells_the_part_that_it_saw() {
         (&10.into(), &10.into())
     );
     assert!(report["invalid"][0].as_str().unwrap().contains("interrupted"), "{report:#}");
+    let log = std::fs::read_to_string(folder.path().join("part.hlog")).unwrap();
+    assert!(log.starts_with("#[Histogram log format version 1.3]\n"), "{log}");
+    assert!(log.contains("\nTag=first_byte,0.000,") && log.ends_with('\n'), "{log}");
     let args = ["drill", "compare", "part.json", "part.json", "--html", "compare.html"];
     let compared = Outlast::command(folder.path(), &args).output().await.unwrap();
     let table = String::from_utf8(compared.stdout).unwrap();
