@@ -119,7 +119,9 @@ async fn pool(State(dashboard): State<Dashboard>) -> Response {
 }
 
 async fn exchanges(State(dashboard): State<Dashboard>) -> impl IntoResponse {
-    Json(json!({ "exchanges": dashboard.observe.exchanges() }))
+    let exchanges = dashboard.observe.exchanges();
+    let missing = dashboard.observe.evidence_missing();
+    Json(json!({ "exchanges": exchanges, "evidence_missing": missing }))
 }
 
 async fn end_exchange(State(dashboard): State<Dashboard>, Path(id): Path<String>) -> Response {

@@ -1,5 +1,6 @@
 //! The admin listener over a real socket.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use outlast_access::{Access, Gate, Hosts, Login};
@@ -40,6 +41,7 @@ fn pool_with(machine_state: &str) -> Pool {
         queue_estimate_ms: None,
         machines: vec![machine],
         exchanges_total: 0,
+        states: BTreeMap::from([("zombie".to_owned(), 4)]),
         exchanges: Vec::new(),
     };
     Pool {
@@ -48,6 +50,7 @@ fn pool_with(machine_state: &str) -> Pool {
         uptime_ms: 1,
         ledger_mismatches: 0,
         client_connections: 0,
+        evidence_missing: None,
         services: vec![service],
     }
 }
@@ -123,6 +126,7 @@ async fn metrics_and_the_pool_tell_the_same_story() {
         format!("outlast_slots{{{labels}}} 3"),
         format!("outlast_slots_limit{{{labels},kind=\"hard\"}} 25"),
         "outlast_queue_length{service=\"http\"} 1".to_owned(),
+        "outlast_exchange_states{service=\"http\",state=\"zombie\"} 4".to_owned(),
     ] {
         assert!(text.lines().any(|other| other == line), "{line} in {text}");
     }

@@ -1,10 +1,12 @@
 //! How an exchange ends that is not complete, and what its client is told.
 
+use std::io;
+
 use outlast_admission::{Class, Refusal};
 use outlast_config::RefusalForm;
-use outlast_http1::{BodyError, Failure, Stage, Transport};
+use outlast_http1::{BodyError, Failure, Stage, Transport, is_of_vanished};
 use outlast_observe::{
-    EndedBy, MachineFault, Outcome, RecordGuard, RefusalReason, RequestId, TimedClock,
+    Departure, Ending, MachineFault, Outcome, RecordGuard, RefusalReason, RequestId, TimedClock,
 };
 
 use crate::answer::{Answer, Include, Next};
@@ -26,7 +28,7 @@ pub(crate) enum Stopped {
 /// Why the relay stopped.
 pub(crate) enum Cut {
     Failure(Failure),
-    Ended(EndedBy),
+    Ended(Ending),
     TimedOut(TimedClock),
     Connect(ConnectError),
     /// The machine that the request was sent on to has no place.
@@ -70,12 +72,14 @@ pub(crate) async fn fail<T: Transport>(
         Cut::ReplayedNowhere | Cut::Failure(Failure::Replay(_)) => {
             Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Replay))
         }
-        Cut::Ended(by) => Stopped::Outcome(Outcome::Ended(by)),
+        Cut::Ended(ending) => Stopped::Outcome(ending.outcome(stage)),
         Cut::TimedOut(clock) => Stopped::Outcome(Outcome::TimedOut(clock)),
         Cut::Connect(error) => Stopped::Outcome(connect_outcome(&error)),
-        Cut::Failure(Failure::ClientGone(_)) => Stopped::Outcome(Outcome::ClientGone(stage)),
-        Cut::Failure(Failure::MachineConnection(_)) => {
-            Stopped::Outcome(Outcome::MachineFailed(stage, MachineFault::Closed))
+        Cut::Failure(Failure::ClientGone(error)) => {
+            Stopped::Outcome(Outcome::ClientGone(stage, departure(error.as_ref())))
+        }
+        Cut::Failure(Failure::MachineConnection(error)) => {
+            Stopped::Outcome(Outcome::MachineFailed(stage, closed(error.as_ref())))
         }
         Cut::Failure(Failure::ResponseHead(error)) => bad_response(stage, error.rule()),
         Cut::Failure(Failure::ResponseBody(error)) => bad_response(stage, error.rule()),
@@ -83,6 +87,7 @@ pub(crate) async fn fail<T: Transport>(
     match begun {
         Begun::No => stop(lane, client, guard, reply, stopped).await,
         Begun::Yes => {
+            stopped.free(client);
             guard.finish(stopped.outcome());
             Next::Drop
         }
@@ -101,6 +106,7 @@ pub(crate) async fn stop<T: Transport>(
     reply: Reply,
     stopped: Stopped,
 ) -> Next {
+    stopped.free(client);
     let region = lane.shared.observe.region();
     let outcome = stopped.outcome();
     let answer = match stopped {
@@ -137,11 +143,28 @@ async fn answer_with<T: Transport>(
     next
 }
 
+/// How a client went, by the error of its transport.
+pub(crate) fn departure(error: Option<&io::Error>) -> Departure {
+    if error.is_some_and(is_of_vanished) { Departure::Vanished } else { Departure::Left }
+}
+
+/// How a machine's connection ended, likewise.
+pub(crate) fn closed(error: Option<&io::Error>) -> MachineFault {
+    if error.is_some_and(is_of_vanished) { MachineFault::Vanished } else { MachineFault::Closed }
+}
+
 impl Stopped {
+    /// What the kernel still keeps for a client that has vanished, it need not keep, nor send again.
+    fn free(&self, client: &mut impl Transport) {
+        if let Self::Outcome(Outcome::ClientGone(_, Departure::Vanished)) = self {
+            client.abort_on_drop();
+        }
+    }
+
     pub(crate) fn interrupted(interrupted: Interrupted, stage: Stage) -> Self {
         Self::Outcome(match interrupted {
-            Interrupted::ClientGone => Outcome::ClientGone(stage),
-            Interrupted::Ended(by) => Outcome::Ended(by),
+            Interrupted::ClientGone(departure) => Outcome::ClientGone(stage, departure),
+            Interrupted::Ended(ending) => ending.outcome(stage),
         })
     }
 

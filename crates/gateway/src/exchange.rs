@@ -7,10 +7,10 @@ use std::task::Poll;
 use outlast_admission::MachineKey;
 use outlast_config::{Accounting, RouteId, RouteSettings};
 use outlast_http1::{
-    Exchange, Failure, Finished, HeartbeatRule, Inbox, Presence, RepeatRule, Request,
-    ResponseRules, Stage, Transport,
+    Exchange, Failure, Finished, HeartbeatRule, Inbox, RepeatRule, Request, ResponseRules, Stage,
+    Transport,
 };
-use outlast_observe::{ExchangeStart, MachineSlot, Outcome, RecordGuard, RequestId};
+use outlast_observe::{Ending, ExchangeStart, MachineSlot, Outcome, RecordGuard, RequestId};
 
 use crate::answer::{Include, Next};
 use crate::clocks::{Clocks, Situation};
@@ -19,7 +19,7 @@ use crate::gateway::Lane;
 use crate::heartbeat::Heartbeat;
 use crate::place::{Wish, in_lifetime, place};
 use crate::upstream::{Dispatch, Origin};
-use crate::vigil::{Vigil, broken_end};
+use crate::vigil::{Vigil, broken_end, departed};
 use crate::visitor::Visitor;
 use crate::{headers, refusal};
 
@@ -158,7 +158,7 @@ fn lost<C: Transport, M: Transport>(
     machine: &M,
 ) -> Option<Failure> {
     if !exchange.is_tunnel() {
-        return (client.presence() != Presence::Here).then_some(Failure::ClientGone(None));
+        return departed(client).map(Failure::ClientGone);
     }
     broken_end(client, machine).map(Into::into)
 }
@@ -177,12 +177,19 @@ impl Live {
     /// sends the request on to another one.
     async fn recover(&mut self, lane: &Lane, cut: Cut) -> Result<(), Cut> {
         let timeout = lane.settings(self.route).clocks.connect;
-        let dispatch = self.dispatch.take().expect("it was at a machine");
+        let mut dispatch = self.dispatch.take().expect("it was at a machine");
+        if let Cut::Ended(Ending::MachineVanished) = cut {
+            // Nothing that it has not taken need be sent again.
+            dispatch.stream.abort_on_drop();
+        }
         let other = match cut {
             Cut::Failure(Failure::MachineConnection(_))
                 if dispatch.origin == Origin::Pooled && self.exchange.can_restart() =>
             {
-                dispatch.reconnect(&lane.service, timeout).await.map_err(Cut::Connect)?
+                dispatch
+                    .reconnect(&lane.service, timeout, self.guard.record())
+                    .await
+                    .map_err(Cut::Connect)?
             }
             Cut::Failure(Failure::Replay(to)) => {
                 self.tried.push(dispatch.machine());
@@ -192,7 +199,8 @@ impl Live {
                 let permit = lane.service.admission.attempt_at(machine, self.reply.class);
                 let permit = permit.map_err(Cut::Refused)?;
                 self.guard.record().dispatched(MachineSlot(machine.0));
-                let connect = Dispatch::connect(&lane.service, permit, timeout);
+                let record = self.guard.record();
+                let connect = Dispatch::connect(&lane.service, permit, timeout, record);
                 let other = connect.await.map_err(Cut::Connect)?;
                 self.exchange.replay(lane.service.replay_rule(self.tried.len() + 1));
                 other

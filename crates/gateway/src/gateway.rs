@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 
 use crate::clients::{Client, Clients};
+use crate::living::{self, Living};
 use crate::remarks::Pauses;
 use crate::service::Service;
 use crate::share::{Handed, Share};
@@ -95,6 +96,9 @@ pub(crate) struct Shared {
     pub(crate) clients: Arc<Clients>,
     pub(crate) reception: Reception,
     pub(crate) pauses: Pauses,
+    /// Where the services listen.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) living: Living,
     phases: Phases,
 }
 
@@ -111,7 +115,6 @@ pub(crate) struct Lane {
 pub struct Gateway {
     shared: Arc<Shared>,
     workers: Workers,
-    addresses: Vec<SocketAddr>,
 }
 
 /// How a drain went.
@@ -125,7 +128,7 @@ pub struct DrainReport {
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("addresses", &self.addresses).finish_non_exhaustive()
+        f.debug_struct("Gateway").field("addresses", &self.shared.addresses).finish_non_exhaustive()
     }
 }
 
@@ -149,6 +152,7 @@ impl Gateway {
         }
         let address = |listeners: &Vec<std::net::TcpListener>| listeners[0].local_addr();
         let addresses = bound.iter().map(address).collect::<io::Result<_>>();
+        let addresses = addresses.map_err(BindError::Threads)?;
         let service = |(index, service)| Arc::new(Service::new(index, service, &plan));
         let services = plan.services.iter().enumerate().map(service).collect();
         let connections_max = plan.listen.connections_max.map(NonZeroU32::get);
@@ -158,12 +162,15 @@ impl Gateway {
             clients: Clients::new(connections_max, plan.listen.connections_per_client_max),
             reception: Reception::new(&plan),
             pauses: Pauses::default(),
+            addresses,
+            living: Living::default(),
             observe: Arc::clone(observe),
             admittance: options.admittance,
             phases: options.phases,
             plan,
         });
         shared.set_sources();
+        Living::announce(&shared);
         let by_thread = Arc::new(Mutex::new(by_thread(bound, options.threads)));
         let work = {
             let shared = Arc::clone(&shared);
@@ -171,13 +178,13 @@ impl Gateway {
         };
         let workers =
             Workers::start("gateway", options.threads, work).map_err(BindError::Threads)?;
-        Ok(Self { shared, workers, addresses: addresses.map_err(BindError::Threads)? })
+        Ok(Self { shared, workers })
     }
 
     /// Where the services listen, in the order of the plan: the ports that the kernel chose where the plan says 0.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.shared.addresses
     }
 
     /// The most client connections at once, all services together.
@@ -215,6 +222,14 @@ impl Gateway {
         async move { ledger::watch(&shared).await }
     }
 
+    /// Looks at all sockets once a second and ends the exchanges of peers that have vanished. Never ends.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the looks.
+    pub fn watch_sockets(&self) -> impl Future<Output = ()> + Send + use<> {
+        living::watch(Arc::clone(&self.shared))
+    }
+
     /// Admits nothing more and waits until every exchange has ended, at most `drain.grace`.
     ///
     /// # Cancel safety
@@ -249,6 +264,7 @@ impl Shared {
             uptime_ms: 0,
             ledger_mismatches: 0,
             client_connections: 0,
+            evidence_missing: None,
             services: Vec::new(),
         };
         let source = move || shared.upgrade().map_or_else(|| empty.clone(), |shared| shared.pool());
@@ -271,6 +287,7 @@ impl Shared {
             exchanges = others;
             snapshot.exchanges = own;
             snapshot.exchanges_total = snapshot.exchanges.len();
+            snapshot.states = living::count(&snapshot.exchanges);
             snapshot.exchanges.truncate(POOL_EXCHANGES_MAX);
             snapshot
         });
@@ -280,6 +297,7 @@ impl Shared {
             uptime_ms: self.observe.uptime_ms(),
             ledger_mismatches: self.observe.ledger_mismatches(),
             client_connections: self.clients.open(),
+            evidence_missing: self.observe.evidence_missing(),
             services: services.collect(),
         }
     }

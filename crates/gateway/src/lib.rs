@@ -16,6 +16,7 @@ mod headers;
 mod heartbeat;
 mod ledger;
 mod listener;
+mod living;
 mod own_paths;
 mod place;
 mod refusal;

@@ -11,7 +11,7 @@ const BACKLOG: i32 = 4096;
 /// A silent client is probed every 10 s, and ended by the kernel 5 × 5 s after the first probe that it did not answer: 25 to 35 s
 /// after it vanished. With three probes it was 15 s at the least, and a laptop that slept for 20 s came back to a dead stream;
 /// with six, the kernel's own delays made it more than 40 s at the most.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 5;
 
@@ -36,6 +36,14 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListe
     Ok(listeners)
 }
 
+/// How the kernel asks a silent peer whether it is alive.
+pub(crate) fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(KEEPALIVE_TIME)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES)
+}
+
 fn socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the old connections' TIME_WAIT.
@@ -43,11 +51,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     // Accepted sockets inherit both: no system call per connection.
     socket.set_tcp_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_TIME)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_RETRIES);
-    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_keepalive(&keepalive())?;
     Ok(socket)
 }
 

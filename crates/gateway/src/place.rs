@@ -7,10 +7,12 @@ use std::time::Duration;
 use outlast_admission::{Attempt, Class, ClientKey, Holder, Permit};
 use outlast_config::{Accounting, RouteId};
 use outlast_http1::{Gather, GatherError, Inbox, Request, Stage, Transport};
-use outlast_observe::{MachineFault, MachineSlot, Outcome, Record, RefusalReason, TimedClock};
+use outlast_observe::{
+    Departure, MachineFault, MachineSlot, Outcome, Record, RefusalReason, TimedClock,
+};
 use outlast_runtime::clock;
 
-use crate::ending::Stopped;
+use crate::ending::{Stopped, departure};
 use crate::gateway::Lane;
 use crate::upstream::{ConnectError, Dispatch};
 use crate::watch::watching;
@@ -73,15 +75,18 @@ async fn receive<T: Transport>(
         request.expectation_is_met();
         let wire = b"HTTP/1.1 100 Continue\r\n\r\n";
         if answer::write(client, wire).await < wire.len() {
-            return Err(Stopped::Outcome(Outcome::ClientGone(Stage::Receiving)));
+            return Err(Stopped::Outcome(Outcome::ClientGone(Stage::Receiving, Departure::Left)));
         }
     }
     let received = poll_fn(|cx| {
-        if let Poll::Ready(by) = record.poll_ended(cx) {
-            return Poll::Ready(Err(Stopped::Outcome(Outcome::Ended(by))));
+        if let Poll::Ready(ending) = record.poll_ended(cx) {
+            return Poll::Ready(Err(Stopped::Outcome(ending.outcome(Stage::Receiving))));
         }
         inbox.poll_gather(cx, client, &mut gather).map_err(|error| match error {
-            GatherError::Gone(_) => Stopped::Outcome(Outcome::ClientGone(Stage::Receiving)),
+            GatherError::Gone(error) => {
+                let departure = departure(error.as_ref());
+                Stopped::Outcome(Outcome::ClientGone(Stage::Receiving, departure))
+            }
             GatherError::Body(error) => Stopped::Body(error),
         })
     });
@@ -131,12 +136,13 @@ async fn connect<T: Transport>(
 ) -> Result<Dispatch, Stopped> {
     let permit = match lane.service.plan.limits.accounting {
         Accounting::Connections => permit,
-        Accounting::Requests => match Dispatch::pooled(&lane.pool, &lane.service, permit) {
+        Accounting::Requests => match Dispatch::pooled(&lane.pool, &lane.service, permit, record) {
             Ok(dispatch) => return Ok(dispatch),
             Err(permit) => permit,
         },
     };
-    let connect = Dispatch::connect(&lane.service, permit, lane.settings(route).clocks.connect);
+    let timeout = lane.settings(route).clocks.connect;
+    let connect = Dispatch::connect(&lane.service, permit, timeout, record);
     watching(client, inbox, record, connect)
         .await
         .map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Connecting))?

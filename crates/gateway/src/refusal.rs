@@ -125,6 +125,9 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
         Outcome::MachineFailed(_, MachineFault::Closed) => {
             (502, "connection_terminated", "the machine closed the connection before it answered")
         }
+        Outcome::MachineFailed(_, MachineFault::Vanished) => {
+            (504, "connection_read_timeout", "the machine does not answer any more")
+        }
         Outcome::MachineFailed(_, MachineFault::Response(_)) => {
             (502, "http_protocol_error", "the machine's response is not valid HTTP/1.1")
         }

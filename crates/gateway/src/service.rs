@@ -1,6 +1,6 @@
 //! What one service knows: its plan, its admission, its machines, its warnings.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -94,6 +94,12 @@ impl Service {
     pub(crate) fn address(&self, key: MachineKey) -> SocketAddr {
         let machines = self.machines.read().expect("no panic while held");
         machines.get(&key).expect("admission knows only machines we told it").address
+    }
+
+    /// Where all machines listen, those that take no more traffic included.
+    pub(crate) fn machine_addresses(&self) -> Vec<SocketAddr> {
+        let machines = self.machines.read().expect("no panic while held");
+        machines.values().map(|machine| machine.address).collect()
     }
 
     /// The same as `Host` tells it: without the zone of a link-local address, which means nothing to the machine.
@@ -248,6 +254,7 @@ impl Service {
             queue_estimate_ms: usage.newcomer.map(milliseconds),
             machines,
             exchanges_total: 0,
+            states: BTreeMap::new(),
             exchanges: Vec::new(),
         }
     }

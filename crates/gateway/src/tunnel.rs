@@ -11,11 +11,11 @@ use outlast_admission::Class;
 use outlast_http1::{
     Inbox, Observer, Presence, RequestTarget, Stage, Transport, Tunnel, TunnelError,
 };
-use outlast_observe::{EndedBy, MachineFault, Outcome, Record, RequestId, TimedClock};
+use outlast_observe::{Ending, Outcome, Record, RequestId, TimedClock};
 use tokio::net::TcpStream;
 
 use crate::clocks::{Clocks, Situation};
-use crate::ending::Stopped;
+use crate::ending::{Stopped, closed, departure};
 use crate::gateway::Lane;
 use crate::place::{connect_outcome, in_lifetime, wait};
 use crate::upstream::Dispatch;
@@ -23,7 +23,7 @@ use crate::vigil::{Vigil, broken_end};
 
 enum Cut {
     Tunnel(TunnelError),
-    Ended(EndedBy),
+    Ended(Ending),
     TimedOut(TimedClock),
 }
 
@@ -114,11 +114,13 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
             dispatch.stream.close_on_drop();
             Outcome::Completed
         }
-        Err(Cut::Tunnel(TunnelError::Client(_))) => Outcome::ClientGone(Stage::Streaming),
-        Err(Cut::Tunnel(TunnelError::Machine(_))) => {
-            Outcome::MachineFailed(Stage::Streaming, MachineFault::Closed)
+        Err(Cut::Tunnel(TunnelError::Client(error))) => {
+            Outcome::ClientGone(Stage::Streaming, departure(Some(&error)))
         }
-        Err(Cut::Ended(by)) => Outcome::Ended(by),
+        Err(Cut::Tunnel(TunnelError::Machine(error))) => {
+            Outcome::MachineFailed(Stage::Streaming, closed(Some(&error)))
+        }
+        Err(Cut::Ended(ending)) => ending.outcome(Stage::Streaming),
         Err(Cut::TimedOut(clock)) => Outcome::TimedOut(clock),
     };
     guard.finish(outcome);
@@ -134,6 +136,6 @@ async fn lead<T: Transport>(
 ) -> Result<Dispatch, Stopped> {
     let attempt = lane.service.admission.attempt(record.client().ip(), Class::Ordinary);
     let permit = wait(lane, &mut Speaker(client), inbox, record, attempt).await?;
-    let dispatch = Dispatch::connect(&lane.service, permit, timeout).await;
+    let dispatch = Dispatch::connect(&lane.service, permit, timeout, record).await;
     dispatch.map_err(|error| Stopped::Outcome(connect_outcome(&error)))
 }

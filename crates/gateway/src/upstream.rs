@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use outlast_admission::{MachineKey, Permit};
-use outlast_observe::{ConnectionClose, Shortage};
+use outlast_observe::{ConnectionClose, Record, Shortage};
 use outlast_runtime::clock;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::gateway::Lane;
 use crate::service::{Service, SocketCount};
-use crate::shortage;
+use crate::{listener, shortage};
 
 /// A machine's pool keeps at most so many connections per thread; more are closed after their exchange.
 const IDLE_CONNECTIONS_MAX: usize = 256;
@@ -24,6 +25,8 @@ const IDLE_CONNECTIONS_MAX: usize = 256;
 pub(crate) struct Dispatch {
     pub(crate) stream: TcpStream,
     pub(crate) origin: Origin,
+    /// At our end, by which the kernel's word on it is found. None where that was not told.
+    port: Option<u16>,
     socket: SocketCount,
     permit: Permit,
 }
@@ -64,18 +67,27 @@ pub(crate) struct Pool {
 #[derive(Debug)]
 struct Idle {
     stream: TcpStream,
+    port: Option<u16>,
     address: SocketAddr,
     since: clock::Instant,
 }
 
 impl Dispatch {
     /// Takes a pooled connection, if there is a living one.
-    pub(crate) fn pooled(pool: &Pool, service: &Service, permit: Permit) -> Result<Self, Permit> {
+    pub(crate) fn pooled(
+        pool: &Pool,
+        service: &Service,
+        permit: Permit,
+        record: &Record,
+    ) -> Result<Self, Permit> {
         let key = permit.machine();
-        let Some(stream) = pool.take(service.index, key, service.address(key)) else {
+        let Some(Idle { stream, port, .. }) = pool.take(service.index, key, service.address(key))
+        else {
             return Err(permit);
         };
-        Ok(Self { stream, origin: Origin::Pooled, socket: SocketCount::new(service), permit })
+        record.connected(port);
+        let socket = SocketCount::new(service);
+        Ok(Self { stream, origin: Origin::Pooled, port, socket, permit })
     }
 
     /// Establishes a connection to the permit's machine.
@@ -85,8 +97,10 @@ impl Dispatch {
         service: &Service,
         permit: Permit,
         timeout: Duration,
+        record: &Record,
     ) -> Result<Self, ConnectError> {
         let address = service.address(permit.machine());
+        record.connected(None);
         let socket = SocketCount::new(service);
         let stream = match clock::timeout(timeout, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
@@ -95,7 +109,13 @@ impl Dispatch {
         };
         // It fails only on a socket that is dead already, which the first write will tell.
         stream.set_nodelay(true).ok();
-        Ok(Self { stream, origin: Origin::Fresh, socket, permit })
+        // Four system calls, of which a machine on this host needs none: its kernel is ours, and does not vanish alone.
+        if !address.ip().to_canonical().is_loopback() {
+            SockRef::from(&stream).set_tcp_keepalive(&listener::keepalive()).ok();
+        }
+        let port = stream.local_addr().ok().map(|address| address.port());
+        record.connected(port);
+        Ok(Self { stream, origin: Origin::Fresh, port, socket, permit })
     }
 
     /// The machine at its other end.
@@ -108,10 +128,11 @@ impl Dispatch {
         self,
         service: &Service,
         timeout: Duration,
+        record: &Record,
     ) -> Result<Self, ConnectError> {
         drop(self.stream);
         drop(self.socket);
-        Self::connect(service, self.permit, timeout).await
+        Self::connect(service, self.permit, timeout, record).await
     }
 
     /// The exchange is over, and the connection can serve another one: in `requests`, the place is free at once.
@@ -119,7 +140,9 @@ impl Dispatch {
         let (service, key) = (&lane.service, self.permit.machine());
         drop(self.permit);
         drop(self.socket);
-        let kept = lane.pool.put(service.index, key, service.address(key), self.stream);
+        let (stream, port, address) = (self.stream, self.port, service.address(key));
+        let idle = Idle { stream, port, address, since: clock::now() };
+        let kept = lane.pool.put(service.index, key, idle);
         if let Err(_superfluous) = kept {
             lane.closed_by(ConnectionClose::PoolFull);
         }
@@ -140,7 +163,7 @@ impl Dispatch {
 }
 
 impl Pool {
-    fn take(&self, service: usize, key: MachineKey, address: SocketAddr) -> Option<TcpStream> {
+    fn take(&self, service: usize, key: MachineKey, address: SocketAddr) -> Option<Idle> {
         let mut idle = self.idle.lock().expect("no panic while held");
         let connections = idle.get_mut(&(service, key))?;
         while let Some(connection) = connections.pop() {
@@ -150,26 +173,20 @@ impl Pool {
                     .try_read(&mut [0])
                     .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
             if is_alive {
-                return Some(connection.stream);
+                return Some(connection);
             }
         }
         None
     }
 
     /// Keeps a connection, or gives it back if there is no room.
-    fn put(
-        &self,
-        service: usize,
-        key: MachineKey,
-        address: SocketAddr,
-        stream: TcpStream,
-    ) -> Result<(), TcpStream> {
+    fn put(&self, service: usize, key: MachineKey, connection: Idle) -> Result<(), Idle> {
         let mut idle = self.idle.lock().expect("no panic while held");
         let connections = idle.entry((service, key)).or_default();
         if connections.len() >= IDLE_CONNECTIONS_MAX {
-            return Err(stream);
+            return Err(connection);
         }
-        connections.push(Idle { stream, address, since: clock::now() });
+        connections.push(connection);
         self.filled.notify_one();
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! A connection tells that its peer has gone when it is read. While one side does not take what the other one sent, nothing is
 //! read, and a reset behind what waits stays unseen. Then it is looked at once a second; all others cost nothing.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -46,13 +47,21 @@ impl Vigil {
 
 /// Which end of a tunnel is dead. One that has only finished is not.
 pub(crate) fn broken_end(client: &impl Transport, machine: &impl Transport) -> Option<TunnelError> {
-    let reset = || std::io::ErrorKind::ConnectionReset.into();
-    if client.presence() == Presence::Gone {
-        Some(TunnelError::Client(reset()))
-    } else if machine.presence() == Presence::Gone {
-        Some(TunnelError::Machine(reset()))
-    } else {
-        None
+    let error = |presence| match presence {
+        Presence::Gone => Some(io::ErrorKind::ConnectionReset.into()),
+        Presence::Vanished => Some(io::ErrorKind::TimedOut.into()),
+        Presence::Here | Presence::Finished => None,
+    };
+    let client = error(client.presence()).map(TunnelError::Client);
+    client.or_else(|| error(machine.presence()).map(TunnelError::Machine))
+}
+
+/// Whether a client has gone that has nothing more to say when it has finished: then with the error, if there is one.
+pub(crate) fn departed(client: &impl Transport) -> Option<Option<io::Error>> {
+    match client.presence() {
+        Presence::Here => None,
+        Presence::Finished | Presence::Gone => Some(None),
+        Presence::Vanished => Some(Some(io::ErrorKind::TimedOut.into())),
     }
 }
 

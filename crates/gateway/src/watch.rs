@@ -1,19 +1,27 @@
 //! Waiting for something on behalf of a client that may leave, and of an operator who may end the exchange.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::task::Poll;
 
-use outlast_http1::{Inbox, Presence, Transport};
-use outlast_observe::{EndedBy, Record};
+use outlast_http1::{Inbox, Transport};
+use outlast_observe::{Departure, Ending, Record};
 
-use crate::vigil::Vigil;
+use crate::ending::departure;
+use crate::vigil::{Vigil, departed};
 
 /// What ended the wait early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupted {
-    ClientGone,
-    Ended(EndedBy),
+    ClientGone(Departure),
+    Ended(Ending),
+}
+
+impl Interrupted {
+    fn gone(error: Option<&io::Error>) -> Self {
+        Self::ClientGone(departure(error))
+    }
 }
 
 /// Waits for `future`, unless the client leaves or the exchange is ended first; then `future` is dropped.
@@ -32,11 +40,11 @@ pub(crate) async fn watching<T: Transport, F: Future>(
         if let Poll::Ready(by) = record.poll_ended(cx) {
             return Poll::Ready(Err(Interrupted::Ended(by)));
         }
-        if inbox.poll_gone(cx, client).is_ready() {
-            return Poll::Ready(Err(Interrupted::ClientGone));
+        if let Poll::Ready(error) = inbox.poll_gone(cx, client) {
+            return Poll::Ready(Err(Interrupted::gone(error.as_ref())));
         }
         // A client that has sent more than is kept is not read.
-        let is_gone = || (client.presence() != Presence::Here).then_some(Interrupted::ClientGone);
+        let is_gone = || departed(client).map(|error| Interrupted::gone(error.as_ref()));
         vigil.poll(cx, || inbox.is_full(), is_gone).map(Err)
     })
     .await

@@ -36,5 +36,5 @@ pub use request::{OWN_PATHS, Request, Untrusted};
 pub use response::{HeartbeatRule, RepeatRule, Replay, ReplayRule, ResponseRules};
 pub use rule::RULES;
 pub use target::RequestTarget;
-pub use transport::{Presence, Transport};
+pub use transport::{Presence, Transport, is_of_vanished};
 pub use tunnel::{Tunnel, TunnelError};

@@ -18,6 +18,8 @@ pub enum Presence {
     Finished,
     /// The connection is dead: it was reset.
     Gone,
+    /// The connection is dead: the kernel has given it up, because the peer answered nothing any more.
+    Vanished,
 }
 
 /// A bidirectional byte stream: TCP today, TLS and HTTP/2 streams later, a simulated pipe in tests.
@@ -82,7 +84,12 @@ impl Transport for TcpStream {
         };
         // HUP would also be a connection that is closed in order both ways, from which something is still to be read.
         if events.contains(PollFlags::ERR) {
-            Presence::Gone
+            // Taken, and not to be had a second time: nobody looks twice at a dead connection.
+            let error = SockRef::from(self).take_error();
+            match error {
+                Ok(Some(error)) if is_of_vanished(&error) => Presence::Vanished,
+                _ => Presence::Gone,
+            }
         } else if events.contains(PollFlags::RDHUP) {
             Presence::Finished
         } else {
@@ -93,6 +100,18 @@ impl Transport for TcpStream {
     fn socket(&self) -> Option<&TcpStream> {
         Some(self)
     }
+}
+
+/// Whether an established connection failed because its peer answered nothing any more: keepalive or retransmissions have run
+/// out, and a router may have said why.
+#[must_use]
+pub fn is_of_vanished(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
 }
 
 /// The simulated pipe has no abortive close: tests over it look at outcomes, tests over TCP at resets.

@@ -14,8 +14,8 @@ pub use id::RequestId;
 pub use lapse::InQueue;
 pub use metrics::{CountSource, PoolSource};
 pub use outcome::{
-    AcceptPause, ConnectionClose, EndedBy, MachineFault, Outcome, RefusalReason, Shortage,
-    TimedClock,
+    AcceptPause, ConnectionClose, Departure, EndedBy, Ending, MachineFault, Outcome, RefusalReason,
+    Shortage, TimedClock,
 };
 pub use record::{ExchangeStart, MachineSlot, Observe, Record, RecordGuard, Shard};
-pub use view::QueueSource;
+pub use view::{EvidenceSource, QueueSource};

@@ -62,6 +62,7 @@ struct ServiceMetrics {
     outcomes: Vec<(&'static str, Counter)>,
     refusals: Vec<(&'static str, Counter)>,
     timeouts: Vec<(&'static str, Counter)>,
+    releases: Vec<(&'static str, Counter)>,
     bad_requests: Vec<(&'static str, Counter)>,
     bad_responses: Vec<(&'static str, Counter)>,
     accept_pauses: Vec<(AcceptPause, Counter)>,
@@ -93,6 +94,7 @@ struct Families {
     exchanges: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
     timeouts: Family<Labels, Counter>,
+    releases: Family<Labels, Counter>,
     bad_requests: Family<Labels, Counter>,
     bad_responses: Family<Labels, Counter>,
     accept_pauses: Family<Labels, Counter>,
@@ -116,6 +118,7 @@ impl Default for Families {
             exchanges: Family::default(),
             refusals: Family::default(),
             timeouts: Family::default(),
+            releases: Family::default(),
             bad_requests: Family::default(),
             bad_responses: Family::default(),
             accept_pauses: Family::default(),
@@ -168,6 +171,9 @@ impl Metrics {
         if let Outcome::TimedOut(clock) = totals.outcome {
             count(&metrics.timeouts, clock.name());
         }
+        if let Some(reason) = totals.outcome.release() {
+            count(&metrics.releases, reason);
+        }
         if let Some(rule) = totals.outcome.rule() {
             let family = match totals.outcome {
                 Outcome::Refused(_) => &metrics.bad_requests,
@@ -214,6 +220,7 @@ impl Families {
             outcomes: each(&self.exchanges, service, "outcome", Outcome::NAMES),
             refusals: each(&self.refusals, service, "reason", RefusalReason::NAMES),
             timeouts: each(&self.timeouts, service, "clock", TimedClock::ALL.map(TimedClock::name)),
+            releases: each(&self.releases, service, "reason", Outcome::RELEASES),
             bad_requests: each(&self.bad_requests, service, "rule", RULES),
             bad_responses: each(&self.bad_responses, service, "rule", RULES),
             accept_pauses: AcceptPause::ALL
@@ -242,6 +249,11 @@ impl Families {
         registry.register("exchanges", "Exchanges that ended, by outcome", self.exchanges);
         registry.register("refusals", "Exchanges refused, by reason", self.refusals);
         registry.register("timeouts", "Exchanges that a clock ended, by clock", self.timeouts);
+        registry.register(
+            "released",
+            "Exchanges ended because nothing was heard of a peer any more, by who it was",
+            self.releases,
+        );
         registry.register(
             "bad_requests",
             "Exchanges refused because the request broke a rule of HTTP, by rule",
@@ -392,6 +404,7 @@ impl Collector for Gauges {
             ("reserve_slots_in_use", "Places of the reserve taken", reserve(&pool)),
             ("queue_length", "Exchanges that wait for a place", queues(&pool)),
             ("streams", "Exchanges in progress, waiting ones included", streams(&pool)),
+            ("exchange_states", "The same by their state", states(&pool)),
         ] {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for (labels, value) in rows {
@@ -467,4 +480,15 @@ fn queues(pool: &pool::Pool) -> Vec<GaugeRow> {
 
 fn streams(pool: &pool::Pool) -> Vec<GaugeRow> {
     per_service(pool, |service| service.exchanges_total)
+}
+
+fn states(pool: &pool::Pool) -> Vec<GaugeRow> {
+    let mut rows = Vec::new();
+    for service in &pool.services {
+        for (state, count) in &service.states {
+            let labels = vec![("service", service.name.clone()), ("state", state.clone())];
+            rows.push((labels, i64::try_from(*count).unwrap_or(i64::MAX)));
+        }
+    }
+    rows
 }

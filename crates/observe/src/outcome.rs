@@ -12,7 +12,7 @@ pub enum Outcome {
     /// Never dispatched to a machine.
     Refused(RefusalReason),
     /// The client closed, reset, or sent what is not a request body.
-    ClientGone(Stage),
+    ClientGone(Stage, Departure),
     /// The machine refused, reset, cut or answered nonsense.
     MachineFailed(Stage, MachineFault),
     /// One of our clocks ran out.
@@ -91,6 +91,17 @@ pub enum MachineFault {
     Response(&'static str),
     /// It sent the request on to a machine that is not there, or has had it.
     Replay,
+    /// It answered nothing any more, not even a probe.
+    Vanished,
+}
+
+/// How a client went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// It closed, reset, or sent what is not a request body.
+    Left,
+    /// It answered nothing any more, not even a probe.
+    Vanished,
 }
 
 /// A clock that ends exchanges.
@@ -142,7 +153,33 @@ pub enum EndedBy {
     Operator,
 }
 
+/// Why an exchange is to end that would go on by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// `DELETE /api/exchanges/{id}`.
+    Operator,
+    /// The client has not answered for too long.
+    ClientVanished,
+    /// The machine has not.
+    MachineVanished,
+}
+
+impl Ending {
+    /// The outcome of an exchange that had come to `stage`.
+    #[must_use]
+    pub fn outcome(self, stage: Stage) -> Outcome {
+        match self {
+            Self::Operator => Outcome::Ended(EndedBy::Operator),
+            Self::ClientVanished => Outcome::ClientGone(stage, Departure::Vanished),
+            Self::MachineVanished => Outcome::MachineFailed(stage, MachineFault::Vanished),
+        }
+    }
+}
+
 impl Outcome {
+    /// What [`Outcome::release`] can give: the values of the label `reason`.
+    pub const RELEASES: [&str; 2] = ["client_vanished", "machine_vanished"];
+
     /// Every name that [`Outcome::name`] can give: the values of the label `outcome`.
     pub const NAMES: [&str; 8] = [
         "completed",
@@ -161,7 +198,7 @@ impl Outcome {
         match self {
             Self::Completed => "completed",
             Self::Refused(_) => "refused",
-            Self::ClientGone(_) => "client_gone",
+            Self::ClientGone(..) => "client_gone",
             Self::MachineFailed(..) => "machine_failed",
             Self::TimedOut(_) => "timed_out",
             Self::CutByDrain { .. } => "cut_by_drain",
@@ -180,16 +217,33 @@ impl Outcome {
         }
     }
 
+    /// What the stage leaves open of a client that is gone.
+    #[must_use]
+    pub fn cause(self) -> Option<&'static str> {
+        matches!(self, Self::ClientGone(_, Departure::Vanished)).then_some("vanished")
+    }
+
+    /// Who was released because nothing was heard of it any more: one of [`Outcome::RELEASES`].
+    #[must_use]
+    pub fn release(self) -> Option<&'static str> {
+        match self {
+            Self::ClientGone(_, Departure::Vanished) => Some("client_vanished"),
+            Self::MachineFailed(_, MachineFault::Vanished) => Some("machine_vanished"),
+            _ => None,
+        }
+    }
+
     /// What the name leaves open: the reason, stage, clock or person. Empty if nothing.
     #[must_use]
     pub fn detail(self) -> &'static str {
         match self {
             Self::Refused(reason) => reason.name(),
-            Self::ClientGone(stage) => stage.name(),
+            Self::ClientGone(stage, _) => stage.name(),
             Self::MachineFailed(_, MachineFault::Connect) => "connect",
             Self::MachineFailed(_, MachineFault::Closed) => "closed",
             Self::MachineFailed(_, MachineFault::Response(_)) => "response",
             Self::MachineFailed(_, MachineFault::Replay) => "replay",
+            Self::MachineFailed(_, MachineFault::Vanished) => "vanished",
             Self::TimedOut(clock) => clock.name(),
             Self::Ended(EndedBy::Operator) => "operator",
             Self::Completed | Self::CutByDrain { .. } | Self::Internal => "",

@@ -1,9 +1,7 @@
 //! The record of one exchange, from its head to its outcome.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering,
-};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,14 +15,20 @@ use tokio::sync::Notify;
 use crate::id::RequestId;
 use crate::lapse::{InQueue, Lapse};
 use crate::metrics::{Metrics, PoolSource};
-use crate::outcome::{EndedBy, Outcome};
-use crate::view::QueueSource;
+use crate::outcome::{Ending, Outcome};
+use crate::view::{EvidenceSource, QueueSource};
 
 /// An exchange begins in the first.
 const STAGES: [Stage; 5] =
     [Stage::Queued, Stage::Receiving, Stage::Connecting, Stage::Waiting, Stage::Streaming];
 /// No machine has been chosen.
 pub(crate) const NO_MACHINE: u32 = u32::MAX;
+/// An operator has ended it.
+const ENDED: u8 = 1;
+/// Its client does not answer any more.
+const CLIENT_VANISHED: u8 = 4;
+/// Its machine does not.
+const MACHINE_VANISHED: u8 = 8;
 
 /// A machine's index in records; its name is told by [`Observe::name_machine`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +59,11 @@ pub struct Record {
     pub(crate) started: clock::Instant,
     pub(crate) service: u16,
     stage: AtomicU8,
-    is_ended: AtomicBool,
+    /// [`ENDED`], [`CLIENT_VANISHED`], [`MACHINE_VANISHED`].
+    ends: AtomicU8,
     pub(crate) status: AtomicU16,
+    /// The local port of its connection to a machine; 0 while there is none.
+    port: AtomicU16,
     pub(crate) machine: AtomicU32,
     /// In the queue for a place; zero for one that had it at once, never for one that did not ask.
     queued: Lapse,
@@ -83,6 +90,7 @@ pub struct Observe {
     pub(crate) metrics: Metrics,
     pub(crate) pool: Arc<OnceLock<PoolSource>>,
     pub(crate) queue: OnceLock<QueueSource>,
+    pub(crate) evidence: OnceLock<EvidenceSource>,
     pub(crate) started: clock::Instant,
     live: AtomicUsize,
     none_live: Notify,
@@ -124,13 +132,45 @@ impl Record {
         self.machine.store(machine.0, Ordering::Relaxed);
     }
 
-    /// Ready once an operator has ended the exchange.
-    pub fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<EndedBy> {
+    /// It has a connection to the machine, which has this port at our end; None: it has none any more.
+    pub fn connected(&self, port: Option<u16>) {
+        self.port.store(port.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// The local port of its connection to a machine, or of the last one it had when it ended.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        let port = self.port.load(Ordering::Relaxed);
+        (port != 0).then_some(port)
+    }
+
+    /// The index of its service in the list given to [`Observe::new`].
+    #[must_use]
+    pub fn service(&self) -> usize {
+        usize::from(self.service)
+    }
+
+    /// The machine it was dispatched to last.
+    #[must_use]
+    pub fn machine(&self) -> Option<MachineSlot> {
+        let machine = self.machine.load(Ordering::Relaxed);
+        (machine != NO_MACHINE).then_some(MachineSlot(machine))
+    }
+
+    /// Whether it is bytes both ways and no message any more.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        &*self.method == "TCP" || self.status.load(Ordering::Relaxed) == 101
+    }
+
+    /// Ready once somebody has ended the exchange.
+    pub fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Ending> {
         self.waker.register(cx.waker());
-        if self.is_ended.load(Ordering::Acquire) {
-            Poll::Ready(EndedBy::Operator)
-        } else {
-            Poll::Pending
+        match self.ends.load(Ordering::Acquire) {
+            0 => Poll::Pending,
+            ends if ends & ENDED != 0 => Poll::Ready(Ending::Operator),
+            ends if ends & CLIENT_VANISHED != 0 => Poll::Ready(Ending::ClientVanished),
+            _ => Poll::Ready(Ending::MachineVanished),
         }
     }
 
@@ -171,9 +211,16 @@ impl Record {
         self.id
     }
 
-    fn end(&self) {
-        self.is_ended.store(true, Ordering::Release);
+    /// Ends the exchange at its next turn. False if that was done before.
+    pub fn end(&self, ending: Ending) -> bool {
+        let bit = match ending {
+            Ending::Operator => ENDED,
+            Ending::ClientVanished => CLIENT_VANISHED,
+            Ending::MachineVanished => MACHINE_VANISHED,
+        };
+        let is_first = self.ends.fetch_or(bit, Ordering::Release) == 0;
         self.waker.wake();
+        is_first
     }
 
     pub(crate) fn elapsed_ms(&self) -> u32 {
@@ -223,6 +270,7 @@ impl Observe {
             machines: RwLock::default(),
             pool,
             queue: OnceLock::new(),
+            evidence: OnceLock::new(),
             started: clock::now(),
             live: AtomicUsize::new(0),
             none_live: Notify::new(),
@@ -263,8 +311,9 @@ impl Observe {
             started: clock::now(),
             service: u16::try_from(start.service).expect("a plan has few services"),
             stage: AtomicU8::new(0),
-            is_ended: AtomicBool::new(false),
+            ends: AtomicU8::new(0),
             status: AtomicU16::new(0),
+            port: AtomicU16::new(0),
             machine: AtomicU32::new(NO_MACHINE),
             queued: Lapse::never(),
             first_byte: Lapse::never(),
@@ -315,7 +364,7 @@ impl Observe {
         let records = self.records();
         let found = records.iter().find(|record| record.id == id);
         if let Some(record) = found {
-            record.end();
+            record.end(Ending::Operator);
         }
         found.is_some()
     }
@@ -329,7 +378,9 @@ impl Observe {
         );
     }
 
-    pub(crate) fn records(&self) -> Vec<Arc<Record>> {
+    /// The records of the exchanges in progress.
+    #[must_use]
+    pub fn records(&self) -> Vec<Arc<Record>> {
         let live = |shard: &Shard| -> Vec<_> {
             shard.lock().iter().map(|(_, record)| Arc::clone(record)).collect()
         };
@@ -363,6 +414,18 @@ impl RecordGuard {
 
     fn log(&self, outcome: Outcome, duration: Duration) {
         let record = &*self.record;
+        if let Some(released) = outcome.release()
+            && record.ends.load(Ordering::Relaxed) == 0
+        {
+            tracing::warn!(
+                request_id = %format_args!("{}-{}", record.id, self.observe.region),
+                service = self.observe.services[usize::from(record.service)],
+                client = %record.client,
+                reason = released,
+                evidence = "the kernel gave the connection up: keepalive or retransmissions had no answer",
+                "a peer has vanished: its exchange is released"
+            );
+        }
         let machine = record.machine.load(Ordering::Relaxed);
         let name = match machine {
             NO_MACHINE => String::new(),
@@ -379,6 +442,7 @@ impl RecordGuard {
             machine = name,
             outcome = outcome.name(),
             detail = outcome.detail(),
+            cause = outcome.cause(),
             rule = outcome.rule(),
             sent_bytes = record.sent.load(Ordering::Relaxed),
             received_bytes = record.received.load(Ordering::Relaxed),
@@ -420,77 +484,4 @@ impl Drop for RecordGuard {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::task::Waker;
-
-    use super::*;
-    use crate::outcome::RefusalReason;
-
-    fn begin(observe: &Arc<Observe>) -> RecordGuard {
-        observe.begin(
-            0,
-            ExchangeStart {
-                id: RequestId::generate(),
-                service: 0,
-                client: "127.0.0.1:1".parse().expect("an address"),
-                method: "GET".into(),
-                path: "/".into(),
-            },
-        )
-    }
-
-    #[test]
-    fn an_exchange_is_listed_until_its_outcome() {
-        let observe = Observe::new("sjc", &["http".to_owned()], 1);
-        let guard = begin(&observe);
-        guard.record().dispatched(observe.name_machine("m1"));
-        guard.record().responded(200);
-        guard.record().sent(10);
-        let listed = observe.exchanges();
-        assert_eq!((listed[0].stage.as_str(), listed[0].bytes_sent), ("streaming", 10));
-        assert_eq!(listed[0].machine.as_deref(), Some("m1"));
-        guard.finish(Outcome::Completed);
-        assert!(observe.exchanges().is_empty());
-        assert!(
-            observe
-                .metrics_text()
-                .contains("outlast_exchanges_total{service=\"http\",outcome=\"completed\"} 1")
-        );
-    }
-
-    #[test]
-    fn a_record_is_small() {
-        // Every held stream has one: 5,000 of them take 800 kB.
-        assert_eq!(size_of::<Record>(), 160);
-    }
-
-    #[test]
-    fn a_dropped_exchange_has_an_outcome_too() {
-        let observe = Observe::new("sjc", &["http".to_owned()], 1);
-        drop(begin(&observe));
-        let guard = begin(&observe);
-        observe.cut_by_drain(Duration::from_secs(1));
-        drop(guard);
-        begin(&observe).finish(Outcome::Refused(RefusalReason::QueueFull));
-        let text = observe.metrics_text();
-        for line in [
-            "outlast_exchanges_total{service=\"http\",outcome=\"internal\"} 1",
-            "outlast_exchanges_total{service=\"http\",outcome=\"cut_by_drain\"} 1",
-            "outlast_refusals_total{service=\"http\",reason=\"queue_full\"} 1",
-        ] {
-            assert!(text.contains(line), "{line} in {text}");
-        }
-    }
-
-    #[test]
-    fn an_operator_ends_an_exchange_once_it_is_found() {
-        let observe = Observe::new("sjc", &["http".to_owned()], 1);
-        let guard = begin(&observe);
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(guard.record().poll_ended(&mut cx).is_pending());
-        assert!(!observe.end(RequestId::generate()));
-        assert!(observe.end(guard.record().id()));
-        assert!(guard.record().poll_ended(&mut cx).is_ready());
-        guard.finish(Outcome::Ended(EndedBy::Operator));
-    }
-}
+mod tests;

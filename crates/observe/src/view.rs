@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use outlast_http1::Stage;
@@ -19,10 +20,39 @@ impl fmt::Debug for QueueSource {
     }
 }
 
+/// Fills the states of exchanges and their evidence in.
+type Tell = dyn Fn(&[Arc<Record>], &mut [pool::Exchange]) + Send + Sync;
+
+/// Who knows whether exchanges are alive.
+pub struct EvidenceSource {
+    /// Of some exchanges, which are shown like their records.
+    pub tell: Box<Tell>,
+    /// Why the kernel tells nothing; None if it does.
+    pub missing: Box<dyn Fn() -> Option<String> + Send + Sync>,
+}
+
+impl fmt::Debug for EvidenceSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EvidenceSource")
+    }
+}
+
 impl Observe {
     /// Tells where the places in the queues come from. Only the first source counts.
     pub fn set_queue_source(&self, source: QueueSource) {
         self.queue.set(source).ok();
+    }
+
+    /// Tells where states and evidence come from. Only the first source counts.
+    pub fn set_evidence_source(&self, source: EvidenceSource) {
+        // Err gives the second source back, and there is only one gateway.
+        self.evidence.set(source).ok();
+    }
+
+    /// Why the kernel tells nothing of connections, so that states are from the times of bytes alone; None if it does.
+    #[must_use]
+    pub fn evidence_missing(&self) -> Option<String> {
+        self.evidence.get().and_then(|source| (source.missing)())
     }
 
     /// The exchanges in progress, oldest first.
@@ -36,7 +66,11 @@ impl Observe {
             let queue = queued.remove(&record.id).filter(|_| record.stage() == Stage::Queued);
             pool::Exchange { queue, ..self.view(record) }
         });
-        views.collect()
+        let mut views: Vec<_> = views.collect();
+        if let Some(source) = self.evidence.get() {
+            (source.tell)(&records, &mut views);
+        }
+        views
     }
 
     fn view(&self, record: &Record) -> pool::Exchange {
@@ -57,6 +91,10 @@ impl Observe {
             bytes_sent: record.sent.load(Ordering::Relaxed),
             bytes_received: record.received.load(Ordering::Relaxed),
             queue: None,
+            state: String::new(),
+            evidence: String::new(),
+            client_socket: None,
+            machine_socket: None,
         }
     }
 }

@@ -135,6 +135,15 @@ fn every_outcome_and_reason_is_listed_and_no_other() {
 }
 
 #[test]
+fn every_reason_of_a_release_is_listed_and_no_other() {
+    let rows = rows("## Metrics");
+    let row = rows.iter().find(|row| row[0] == "`outlast_released_total`").expect("listed");
+    let listed: BTreeSet<_> = ticked(row[2]).collect();
+    let reasons = Outcome::RELEASES.into_iter();
+    assert_eq!(listed, ["service", "reason"].into_iter().chain(reasons).collect());
+}
+
+#[test]
 fn every_rule_of_http_is_listed_and_no_other() {
     let lines = section("## Outcomes").into_iter().skip_while(|line| !line.starts_with("Rules of"));
     let is_rule = |word: &&str| !["rule", "bad_request", "response"].contains(word);
@@ -152,6 +161,7 @@ fn every_metric_is_listed_with_its_type_and_no_other() {
             uptime_ms: 0,
             ledger_mismatches: 0,
             client_connections: 0,
+            evidence_missing: None,
             services: Vec::new(),
         }
     })));

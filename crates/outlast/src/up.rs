@@ -111,6 +111,7 @@ impl Up {
         };
         let gateway = Gateway::start(plan.clone(), &observe, options).map_err(bind_failure)?;
         tasks.spawn(gateway.watch_ledger());
+        tasks.spawn(gateway.watch_sockets());
         let admin_address = admin.local_addr().map_err(Failure::failed)?;
         let groups = specs.iter().filter_map(named_group).collect();
         let (lines, line_thread) = machine_log().map_err(Failure::failed)?;

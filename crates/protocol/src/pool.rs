@@ -2,6 +2,8 @@
 //!
 //! Times are milliseconds, sizes are bytes. Fields are only ever added.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Every service and its places at one moment.
@@ -17,6 +19,9 @@ pub struct Pool {
     pub ledger_mismatches: u64,
     /// Client connections open now, all services together.
     pub client_connections: usize,
+    /// Why the kernel tells nothing of connections, so that states are from the times of bytes alone. Absent if it tells.
+    #[serde(default)]
+    pub evidence_missing: Option<String>,
     /// The first HTTP service first.
     pub services: Vec<Service>,
 }
@@ -53,6 +58,9 @@ pub struct Service {
     pub machines: Vec<Machine>,
     /// Exchanges in the service now, whether shown or not.
     pub exchanges_total: usize,
+    /// The same by their state.
+    #[serde(default)]
+    pub states: BTreeMap<String, usize>,
     /// The oldest ones, at most 256.
     pub exchanges: Vec<Exchange>,
 }
@@ -113,6 +121,43 @@ pub struct Exchange {
     /// Its place in the queue; absent if it does not wait for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<Queued>,
+    /// The first that fits: `queued`, `zombie`, `slow reader`, `active`, `idle` or `thinking`.
+    #[serde(default)]
+    pub state: String,
+    /// What the state is known by, for people.
+    #[serde(default)]
+    pub evidence: String,
+    /// The client's end, as the kernel tells of it. Absent where it does not.
+    #[serde(default)]
+    pub client_socket: Option<Socket>,
+    /// The machine's end, likewise; absent also before there is one.
+    #[serde(default)]
+    pub machine_socket: Option<Socket>,
+}
+
+/// What the kernel knows of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Socket {
+    /// For how long bytes or probes have had no answer. Absent if all were answered.
+    pub unanswered_ms: Option<u64>,
+    /// Sent and not acknowledged.
+    pub unacked_bytes: u64,
+    /// Written and not sent yet: the peer, or the way to it, does not take more.
+    pub unsent_bytes: u64,
+    /// For how long bytes have waited to be acknowledged while the peer answers, at least. Absent if none wait.
+    pub waiting_ms: Option<u64>,
+    /// Received by the kernel and not read by the gateway, which reads no more than the other end takes.
+    pub unread_bytes: u64,
+    /// Probes without an answer.
+    pub probes: u32,
+    /// Retransmissions without an answer.
+    pub retransmits: u32,
+    /// Since the peer's kernel last acknowledged anything or sent data.
+    pub last_heard_ms: u64,
+    /// Since the last acknowledgement.
+    pub last_ack_ms: u64,
+    /// The smoothed round-trip time.
+    pub rtt_us: u64,
 }
 
 /// An exchange's place in the queue of its service.

@@ -1,0 +1,346 @@
+//! The living and the dead: which peers answer, in which state each exchange is, and the end of those whose peer has vanished.
+//!
+//! One task looks at the sockets of all services once a second, by one dump of the kernel's. It remembers only those that are not
+//! done; so silent streams take no memory. Who asks for the states gets those of a look that is at most a second old.
+
+mod socket;
+mod state;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use outlast_admission::MachineKey;
+use outlast_observe::{Ending, EvidenceSource, Record};
+use outlast_protocol::pool;
+use outlast_runtime::clock::{self, Instant};
+use outlast_sockets::{Dump, DumpError, Query, Socket};
+
+use crate::gateway::Shared;
+use socket::{Look, Reading, Suspect, is_suspect};
+use state::{Ends, Facts, State, Unanswered};
+
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Where a peer is to be given up sooner than the next look, there is one in between, but not more often than this.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// A kernel that tells nothing is asked again after so long: a module may have been loaded.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
+/// For so long after somebody asked, all that a look tells is kept: 100 bytes for each socket.
+const ASKED_INTERVAL: Duration = Duration::from_secs(3);
+/// One look that fails is bad luck.
+const FAILURES_MAX: u32 = 3;
+
+/// What is known of the sockets.
+#[derive(Default)]
+pub(crate) struct Living(Mutex<Watch>);
+
+#[derive(Default)]
+struct Watch {
+    kernel: Kernel,
+    number: u32,
+    last: Option<Instant>,
+    suspects: HashMap<Key, Suspect>,
+    /// Of all sockets, while somebody asks for it.
+    readings: Option<HashMap<Key, Reading>>,
+    asked: Option<Instant>,
+}
+
+/// Whom to ask.
+#[derive(Default)]
+enum Kernel {
+    #[default]
+    Unknown,
+    Tells {
+        dump: Dump,
+        failures: u32,
+    },
+    Silent {
+        why: String,
+        until: Instant,
+    },
+}
+
+/// A socket as exchanges know it: its other end, and its port at ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    peer: SocketAddr,
+    port: u16,
+}
+
+impl fmt::Debug for Living {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Living")
+    }
+}
+
+/// Looks at all sockets once a second, for ever, and ends the exchanges of those who have vanished.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    loop {
+        let start = clock::now();
+        let looking = {
+            let shared = Arc::clone(&shared);
+            // It takes a millisecond for each thousand sockets, in which others shall go on.
+            tokio::task::spawn_blocking(move || shared.living.look(&shared))
+        };
+        let due = match looking.await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, "a look at the sockets failed: this is a defect, please report it");
+                None
+            }
+        };
+        let next = start + LOOK_INTERVAL;
+        let soon = clock::now() + LOOK_INTERVAL_MIN;
+        clock::sleep_until(due.map_or(next, |due| due.max(soon).min(next.max(soon)))).await;
+    }
+}
+
+impl Living {
+    /// Tells observe whom to ask for states.
+    pub(crate) fn announce(shared: &Arc<Shared>) {
+        // Weak: observe is theirs too, and must not keep them alive.
+        let weak = || Arc::downgrade(shared);
+        let (telling, missing) = (weak(), weak());
+        shared.observe.set_evidence_source(EvidenceSource {
+            tell: Box::new(move |records, views| {
+                if let Some(shared) = telling.upgrade() {
+                    shared.living.tell(&shared, records, views);
+                }
+            }),
+            missing: Box::new(move || missing.upgrade()?.living.missing()),
+        });
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.0.lock().expect("no panic while held")
+    }
+
+    /// One look. Says when the next one should be, if that is soon.
+    fn look(&self, shared: &Shared) -> Option<Instant> {
+        let mut watch = self.watch();
+        watch.look(shared);
+        let suspects = watch.suspects.values();
+        let now = watch.last?;
+        if suspects.clone().any(|suspect| suspect.reading.has_vanished()) {
+            watch.release(shared);
+        }
+        suspects.filter_map(|suspect| suspect.due(now)).min()
+    }
+
+    fn tell(&self, shared: &Shared, records: &[Arc<Record>], views: &mut [pool::Exchange]) {
+        let mut watch = self.watch();
+        let now = clock::now();
+        watch.asked = Some(now);
+        let is_fresh = watch.readings.is_some()
+            && watch.last.is_some_and(|last| now.duration_since(last) < LOOK_INTERVAL);
+        if !is_fresh {
+            watch.look(shared);
+        }
+        for (record, view) in records.iter().zip(views) {
+            let (facts, ends) = (Facts::new(record), watch.ends(shared, record));
+            let state = State::new(&facts, &ends);
+            state.name().clone_into(&mut view.state);
+            view.evidence = state.evidence(&facts, &ends);
+            view.client_socket = ends.client.map(|reading| reading.view());
+            view.machine_socket = ends.machine.map(|reading| reading.view());
+        }
+    }
+
+    fn missing(&self) -> Option<String> {
+        match &self.watch().kernel {
+            Kernel::Silent { why, .. } => Some(why.clone()),
+            Kernel::Unknown | Kernel::Tells { .. } => None,
+        }
+    }
+}
+
+impl Watch {
+    fn look(&mut self, shared: &Shared) {
+        let now = clock::now();
+        let look = Look { number: self.number.wrapping_add(1), now, last: self.last };
+        let is_asked = self.asked.is_some_and(|asked| now.duration_since(asked) < ASKED_INTERVAL);
+        let mut readings = is_asked.then(HashMap::new);
+        let Self { kernel, suspects, .. } = self;
+        let looked = kernel.ask(now, &query(shared), |socket| {
+            let is_suspect = is_suspect(socket);
+            // Nothing is remembered of most sockets, and nothing to be told.
+            if !is_suspect && suspects.is_empty() && readings.is_none() {
+                return;
+            }
+            let key = Key { peer: socket.peer, port: socket.local.port() };
+            let seen = Suspect::see(socket, suspects.get(&key), look);
+            if let (Some(readings), Some(seen)) = (&mut readings, &seen) {
+                readings.insert(key, seen.reading);
+            }
+            match seen.filter(|_| is_suspect) {
+                Some(seen) => {
+                    suspects.insert(key, seen);
+                }
+                None => {
+                    suspects.remove(&key);
+                }
+            }
+        });
+        match looked {
+            Looked::Whole => {
+                (self.number, self.last, self.readings) = (look.number, Some(now), readings);
+                // One that a dump has missed, because another one beside it was closed, is remembered for another look.
+                suspects.retain(|_, suspect| look.number.wrapping_sub(suspect.seen) <= 1);
+                if suspects.len() < suspects.capacity() / 4 {
+                    suspects.shrink_to_fit();
+                }
+            }
+            Looked::Failed => self.readings = None,
+            Looked::Silent => {
+                self.readings = None;
+                suspects.clear();
+            }
+        }
+    }
+
+    /// What the last look has told of the two ends of an exchange.
+    fn ends(&self, shared: &Shared, record: &Record) -> Ends {
+        let reading = |key: Key| match &self.readings {
+            Some(readings) => readings.get(&key).copied(),
+            None => {
+                let suspect = self.suspects.get(&key).filter(|suspect| suspect.seen == self.number);
+                suspect.map(|suspect| suspect.reading)
+            }
+        };
+        let client = reading(Key {
+            peer: canonical(record.client()),
+            port: shared.addresses[record.service()].port(),
+        });
+        let machine = record.port().zip(record.machine()).and_then(|(port, machine)| {
+            let service = &shared.services[record.service()];
+            let peer = canonical(service.address(MachineKey(machine.0)));
+            reading(Key { peer, port })
+        });
+        Ends { client, machine }
+    }
+
+    /// Ends the exchanges whose peers have vanished.
+    fn release(&self, shared: &Shared) {
+        for record in shared.observe.records() {
+            let ends = self.ends(shared, &record);
+            let vanished =
+                [(ends.client, Ending::ClientVanished), (ends.machine, Ending::MachineVanished)];
+            let vanished = vanished
+                .into_iter()
+                .find_map(|(end, ending)| Some((end.filter(Reading::has_vanished)?, ending)));
+            let Some((reading, ending)) = vanished else { continue };
+            if record.end(ending) {
+                tracing::warn!(
+                    request_id = %format_args!("{}-{}", record.id(), shared.observe.region()),
+                    service = shared.services[record.service()].plan.name,
+                    client = %record.client(),
+                    reason = ending.outcome(record.stage()).release(),
+                    evidence = %Unanswered(&reading),
+                    "a peer has vanished: its exchange is released"
+                );
+            }
+        }
+    }
+}
+
+/// What came of asking.
+enum Looked {
+    Whole,
+    /// It will do better next time.
+    Failed,
+    Silent,
+}
+
+impl Kernel {
+    fn ask(&mut self, now: Instant, query: &Query, show: impl FnMut(&Socket)) -> Looked {
+        if let Self::Silent { until, .. } = self
+            && now < *until
+        {
+            return Looked::Silent;
+        }
+        let (mut dump, failures) = match std::mem::take(self) {
+            Self::Tells { dump, failures } => (dump, failures),
+            silent => match Dump::open() {
+                Ok(dump) => {
+                    *self = silent;
+                    (dump, 0)
+                }
+                Err(error) => return self.silence(&silent, &error, now),
+            },
+        };
+        match dump.each(query, show) {
+            Ok(()) => {
+                if matches!(self, Self::Silent { .. }) {
+                    tracing::info!("the kernel tells of connections again");
+                }
+                *self = Self::Tells { dump, failures: 0 };
+                Looked::Whole
+            }
+            Err(error) if !error.is_lasting() && failures < FAILURES_MAX => {
+                tracing::debug!(%error, "a look at the sockets failed");
+                *self = Self::Tells { dump, failures: failures + 1 };
+                Looked::Failed
+            }
+            Err(error) => {
+                let silent = std::mem::take(self);
+                self.silence(&silent, &error, now)
+            }
+        }
+    }
+
+    /// The kernel tells nothing. It is said once for every reason.
+    fn silence(&mut self, before: &Self, error: &DumpError, now: Instant) -> Looked {
+        let why = error.to_string();
+        let is_known = matches!(before, Self::Silent { why: known, .. } if *known == why);
+        if !is_known {
+            tracing::warn!(
+                %error,
+                cause = std::error::Error::source(error).map(tracing::field::display),
+                "the kernel tells nothing of connections: states are from the times of bytes alone, and peers that vanish \
+                 are found by keepalive alone"
+            );
+        }
+        *self = Self::Silent { why, until: now + RETRY_INTERVAL };
+        Looked::Silent
+    }
+}
+
+/// All clients, and all connections to machines.
+fn query(shared: &Shared) -> Query {
+    let mut query = Query::default();
+    for (service, address) in shared.services.iter().zip(&shared.addresses) {
+        query.local(*address);
+        service.machine_addresses().into_iter().for_each(|address| query.peer(address));
+    }
+    query
+}
+
+/// As the dump tells it: IPv4 as such, no scope.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+impl Facts {
+    fn new(record: &Record) -> Self {
+        Self {
+            stage: record.stage(),
+            is_tunnel: record.is_tunnel(),
+            silent: record.last_progress().elapsed(),
+            age: record.started().elapsed(),
+        }
+    }
+}
+
+/// How many exchanges are in each state. All states are there, so that a gauge never goes away.
+pub(crate) fn count(exchanges: &[pool::Exchange]) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<_, _> =
+        State::ALL.iter().map(|state| (state.name().to_owned(), 0)).collect();
+    for exchange in exchanges {
+        if let Some(count) = counts.get_mut(&exchange.state) {
+            *count += 1;
+        }
+    }
+    counts
+}
