@@ -7,8 +7,8 @@ use std::task::Poll;
 use outlast_admission::MachineKey;
 use outlast_config::{Accounting, RouteId, RouteSettings};
 use outlast_http1::{
-    Exchange, Failure, Finished, HeartbeatRule, Inbox, RepeatRule, Request, ResponseRules, Stage,
-    Transport,
+    Exchange, Failure, Finished, HalfClose, HeartbeatRule, Inbox, RepeatRule, Request,
+    ResponseRules, Stage, Transport,
 };
 use outlast_observe::{Ending, ExchangeStart, MachineSlot, Outcome, RecordGuard, RequestId};
 
@@ -69,6 +69,10 @@ async fn dispatch<T: Transport>(
     let visitor = lane.shared.reception.receive(peer, &mut request);
     let wish = Wish { client: visitor.key(), class, route };
     let refusal = refusal::form_for(lane.settings(route).refusal, &request);
+    inbox.set_half_close(match lane.settings(route).half_close {
+        outlast_config::HalfClose::Gone => HalfClose::Gone,
+        outlast_config::HalfClose::Keep => HalfClose::Keep,
+    });
     let guard = lane.begin(peer, id, &mut request.target);
     let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
     let lifetime = lane.settings(route).clocks.lifetime;
@@ -133,8 +137,8 @@ async fn relay<T: Transport>(
                     if let Poll::Ready(clock) = clock {
                         return Poll::Ready(Err(Cut::TimedOut(clock)));
                     }
-                    let is_deaf = || exchange.is_deaf() || inbox.is_full();
-                    let look = || lost(exchange, client, machine);
+                    let is_deaf = || exchange.is_deaf() || inbox.is_full() || inbox.is_finished();
+                    let look = || lost(exchange, client, inbox.half_close(), machine);
                     vigil.poll(cx, is_deaf, look).map(|failure| Err(Cut::Failure(failure)))
                 }
             }
@@ -150,15 +154,16 @@ async fn relay<T: Transport>(
     Box::pin(broken(lane, client, *live, cut)).await
 }
 
-/// What has become of peers that were not read. A client that has finished within an exchange is gone, as one that is read
+/// What has become of peers that were not read. A client that has finished within an exchange is gone or not, as one that is read
 /// would be; within a tunnel it is not.
 fn lost<C: Transport, M: Transport>(
     exchange: &Exchange,
     client: &C,
+    half_close: HalfClose,
     machine: &M,
 ) -> Option<Failure> {
     if !exchange.is_tunnel() {
-        return departed(client).map(Failure::ClientGone);
+        return departed(client, half_close).map(Failure::ClientGone);
     }
     broken_end(client, machine).map(Into::into)
 }

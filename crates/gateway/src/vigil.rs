@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use outlast_http1::{Presence, Transport, TunnelError};
+use outlast_http1::{HalfClose, Presence, Transport, TunnelError};
 use outlast_runtime::clock;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -56,9 +56,13 @@ pub(crate) fn broken_end(client: &impl Transport, machine: &impl Transport) -> O
     client.or_else(|| error(machine.presence()).map(TunnelError::Machine))
 }
 
-/// Whether a client has gone that has nothing more to say when it has finished: then with the error, if there is one.
-pub(crate) fn departed(client: &impl Transport) -> Option<Option<io::Error>> {
+/// Whether a client of HTTP has gone whose request is complete: then with the error, if there is one.
+pub(crate) fn departed(
+    client: &impl Transport,
+    half_close: HalfClose,
+) -> Option<Option<io::Error>> {
     match client.presence() {
+        Presence::Finished if half_close == HalfClose::Keep => None,
         Presence::Here => None,
         Presence::Finished | Presence::Gone => Some(None),
         Presence::Vanished => Some(Some(io::ErrorKind::TimedOut.into())),

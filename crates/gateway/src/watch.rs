@@ -43,9 +43,11 @@ pub(crate) async fn watching<T: Transport, F: Future>(
         if let Poll::Ready(error) = inbox.poll_gone(cx, client) {
             return Poll::Ready(Err(Interrupted::gone(error.as_ref())));
         }
-        // A client that has sent more than is kept is not read.
-        let is_gone = || departed(client).map(|error| Interrupted::gone(error.as_ref()));
-        vigil.poll(cx, || inbox.is_full(), is_gone).map(Err)
+        // A client that has sent more than is kept is not read, nor one that has said everything.
+        let half_close = inbox.half_close();
+        let is_gone =
+            || departed(client, half_close).map(|error| Interrupted::gone(error.as_ref()));
+        vigil.poll(cx, || inbox.is_full() || inbox.is_finished(), is_gone).map(Err)
     })
     .await
 }

@@ -21,6 +21,19 @@ pub struct Inbox {
     bytes: Vec<u8>,
     /// Whether `bytes` may hold a complete head that nobody has looked for.
     unexamined: bool,
+    half_close: HalfClose,
+    /// Whether end-of-file has come, and is kept.
+    is_finished: bool,
+}
+
+/// What end-of-file from a client means after a complete request. A closed tab and a half-close look the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HalfClose {
+    /// It has gone.
+    #[default]
+    Gone,
+    /// It has said everything and still listens. Only a reset means gone, and what is written to who has closed is answered by one.
+    Keep,
 }
 
 /// Follows a body that is gathered in the inbox before any of it is passed on.
@@ -74,6 +87,23 @@ impl Inbox {
         self.bytes.len() >= INBOX_MAX
     }
 
+    /// Says what end-of-file means from now on.
+    pub fn set_half_close(&mut self, half_close: HalfClose) {
+        self.half_close = half_close;
+    }
+
+    /// What end-of-file means.
+    #[must_use]
+    pub fn half_close(&self) -> HalfClose {
+        self.half_close
+    }
+
+    /// Whether the client has said everything and is kept: it is not read any more, so that its reset has to be looked for.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.is_finished
+    }
+
     /// Whether a client has begun a request head: empty lines, which some send after a body, are none
     /// (RFC 9112 section 2.2), and half an empty line is none either.
     #[must_use]
@@ -119,8 +149,7 @@ impl Inbox {
 
     /// Waits for the client to go away; what it sends meanwhile is kept, up to [`INBOX_MAX`].
     ///
-    /// `Ready(None)` is end-of-file, which after a complete request means gone (a closed tab and a half-close look
-    /// the same).
+    /// `Ready(None)` is end-of-file, where that means gone after a complete request. Where it does not, nothing more is read.
     pub fn poll_gone<T: Transport>(
         &mut self,
         cx: &mut Context<'_>,
@@ -128,7 +157,7 @@ impl Inbox {
     ) -> Poll<Option<io::Error>> {
         loop {
             let room = INBOX_MAX.saturating_sub(self.bytes.len());
-            if room == 0 {
+            if room == 0 || self.is_finished {
                 return Poll::Pending;
             }
             let read = scratch::with(|buf| {
@@ -138,6 +167,7 @@ impl Inbox {
                 Poll::Ready(Ok(read))
             });
             match ready!(read) {
+                Ok(0) if self.half_close == HalfClose::Keep => self.is_finished = true,
                 Ok(0) => return Poll::Ready(None),
                 Ok(_) => self.unexamined = true,
                 Err(error) => return Poll::Ready(Some(error)),
