@@ -93,6 +93,7 @@ fn rules(request: &Request) -> ResponseRules {
         repeat: RepeatRule::Never,
         upgrade: request.upgrade.clone(),
         heartbeat: HeartbeatRule::Never,
+        begun: None,
     }
 }
 

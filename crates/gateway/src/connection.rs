@@ -151,7 +151,7 @@ async fn unreadable<T: Transport>(
     let guard = lane.begin(peer, id, &mut target);
     let region = lane.shared.observe.region();
     let (bytes, next) = answer.send(client, Some((id, region)), Next::Close, Include::Body).await;
-    guard.answered(answer.status, bytes);
+    guard.record().answered(answer.status, bytes);
     guard.finish(outcome);
     next
 }

@@ -3,8 +3,10 @@
 use std::io;
 
 use outlast_admission::{Class, Refusal};
-use outlast_config::RefusalForm;
-use outlast_http1::{BodyError, Failure, Stage, Transport, is_of_vanished};
+use outlast_config::{QueueNotice, RefusalForm};
+use outlast_http1::{
+    BodyError, Failure, HeadError, Observer as _, Stage, Transport, is_of_vanished,
+};
 use outlast_observe::{
     Departure, Ending, MachineFault, Outcome, RecordGuard, RefusalReason, RequestId, TimedClock,
 };
@@ -12,9 +14,9 @@ use outlast_observe::{
 use crate::answer::{Answer, Include, Next};
 use crate::gateway::Lane;
 use crate::place::connect_outcome;
-use crate::refusal;
 use crate::upstream::ConnectError;
 use crate::watch::Interrupted;
+use crate::{answer, notice, refusal};
 
 /// Why an exchange did not reach a machine.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) enum Stopped {
     Refused(Refusal),
     /// The request body is none.
     Body(BodyError),
+    /// The machine's response, with this status, cannot continue what the client was told while it waited.
+    NotContinued(Stage, u16),
     Outcome(Outcome),
 }
 
@@ -46,6 +50,8 @@ pub(crate) struct Reply {
     pub(crate) next: Next,
     /// How it is told that there is no place.
     pub(crate) refusal: RefusalForm,
+    /// What it has been told while it waited for one: then its response has begun.
+    pub(crate) begun: Option<QueueNotice>,
 }
 
 /// Whether the client has got something of a response.
@@ -81,6 +87,9 @@ pub(crate) async fn fail<T: Transport>(
         Cut::Failure(Failure::MachineConnection(error)) => {
             Stopped::Outcome(Outcome::MachineFailed(stage, closed(error.as_ref())))
         }
+        Cut::Failure(Failure::ResponseHead(HeadError::NotContinued(status))) => {
+            Stopped::NotContinued(stage, status)
+        }
         Cut::Failure(Failure::ResponseHead(error)) => bad_response(stage, error.rule()),
         Cut::Failure(Failure::ResponseBody(error)) => bad_response(stage, error.rule()),
     };
@@ -112,9 +121,17 @@ pub(crate) async fn stop<T: Transport>(
     let answer = match stopped {
         Stopped::Refused(refused) => Some(refusal::refused(refused, reply.id, region)),
         Stopped::Body(error) => Some(refusal::bad_body(&error, reply.id, region)),
+        Stopped::NotContinued(_, status) => Some(refusal::not_continued(status, reply.id, region)),
         Stopped::Outcome(outcome) => refusal::failed(outcome, reply.id, region),
     };
     match answer {
+        Some(answer) if let Some(form) = reply.begun => {
+            let written = answer::write(client, &notice::last_word(form, &answer)).await;
+            guard.record().sent(written);
+            guard.finish(outcome);
+            // It is cut: the last chunk is missing. But what was said shall arrive.
+            Next::Close
+        }
         Some(answer) => {
             let answer = refusal::in_form(reply.refusal, answer);
             answer_with(lane, client, guard, reply, outcome, &answer).await
@@ -138,7 +155,7 @@ async fn answer_with<T: Transport>(
     let next = if is_draining { Next::Close } else { reply.next };
     let id = (reply.id, lane.shared.observe.region());
     let (bytes, next) = answer.send(client, Some(id), next, reply.include).await;
-    guard.answered(answer.status, bytes);
+    guard.record().answered(answer.status, bytes);
     guard.finish(outcome);
     next
 }
@@ -172,6 +189,10 @@ impl Stopped {
         match self {
             Self::Refused(refused) => Outcome::Refused(refusal::reason(*refused)),
             Self::Body(error) => Outcome::Refused(RefusalReason::BadRequest(error.rule())),
+            Self::NotContinued(stage, status) => {
+                let rule = HeadError::NotContinued(*status).rule();
+                Outcome::MachineFailed(*stage, MachineFault::Response(rule))
+            }
             Self::Outcome(outcome) => *outcome,
         }
     }

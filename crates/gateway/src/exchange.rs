@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::task::Poll;
 
 use outlast_admission::MachineKey;
-use outlast_config::{Accounting, RouteId, RouteSettings};
+use outlast_config::{Accounting, QueueNotice, RouteId, RouteSettings};
 use outlast_http1::{
     Exchange, Failure, Finished, HalfClose, HeartbeatRule, Inbox, RepeatRule, Request,
     ResponseRules, Stage, Transport,
@@ -17,11 +17,12 @@ use crate::clocks::{Clocks, Situation};
 use crate::ending::{Begun, Cut, Reply, fail, stop};
 use crate::gateway::Lane;
 use crate::heartbeat::Heartbeat;
+use crate::notice::Notice;
 use crate::place::{Wish, in_lifetime, place};
 use crate::upstream::{Dispatch, Origin};
 use crate::vigil::{Vigil, broken_end, departed};
 use crate::visitor::Visitor;
-use crate::{headers, refusal};
+use crate::{headers, notice, refusal};
 
 /// An exchange at a machine: all that is kept for the hours of a stream, in one piece of memory.
 struct Live {
@@ -76,22 +77,30 @@ async fn dispatch<T: Transport>(
     let guard = lane.begin(peer, id, &mut request.target);
     let include = if request.is_head() { Include::HeadOnly } else { Include::Body };
     let lifetime = lane.settings(route).clocks.lifetime;
-    let led = place(lane, client, inbox, guard.record(), wish, &mut request);
-    let dispatch = match in_lifetime(guard.record(), lifetime, led).await {
+    let lines = || notice::lines(lane, guard.record());
+    let mut notice = Notice::offered(lane.settings(route).queue_notice, &request, lines);
+    let led = place(lane, client, inbox, guard.record(), wish, &mut request, &mut notice);
+    let led = in_lifetime(guard.record(), lifetime, led).await;
+    let begun = notice.as_ref().and_then(Notice::begun);
+    let dispatch = match led {
         Ok(dispatch) => dispatch,
         Err(stopped) => {
             let keeps_alive = request.keep_alive && request.discard_body(inbox);
             let next = if keeps_alive { Next::KeepAlive } else { Next::Close };
-            let reply = Reply { id, class, include, next, refusal };
+            let reply = Reply { id, class, include, next, refusal, begun };
+            if let Some(notice) = &mut notice {
+                // What cannot be written is followed by what cannot be, either.
+                notice.flush(client, guard.record()).await.ok();
+            }
             return Err(stop(lane, client, guard, reply, stopped).await);
         }
     };
-    let reply = Reply { id, class, include, next: Next::Close, refusal };
+    let reply = Reply { id, class, include, next: Next::Close, refusal, begun };
     guard.record().enter(Stage::Waiting);
     if request.host.is_empty() {
         request.name_host(&lane.service.authority(dispatch.machine()));
     }
-    match begin(lane, inbox, (id, route), &visitor, &mut request, dispatch.origin) {
+    match begin(lane, inbox, (id, route, begun), &visitor, &mut request, dispatch.origin) {
         Ok(exchange) => {
             let (dispatch, tried) = (Some(dispatch), Vec::new());
             let (vigil, clocks) = (Vigil::default(), Clocks::default());
@@ -220,7 +229,7 @@ impl Live {
 fn begin(
     lane: &Lane,
     inbox: &mut Inbox,
-    (id, route): (RequestId, RouteId),
+    (id, route, begun): (RequestId, RouteId, Option<QueueNotice>),
     visitor: &Visitor,
     request: &mut Request,
     origin: Origin,
@@ -240,6 +249,7 @@ fn begin(
             RepeatRule::Never
         },
         upgrade: request.upgrade.take(),
+        begun: begun.map(notice::kind),
         heartbeat: match lane.settings(route).heartbeat {
             Some(_) => HeartbeatRule::BetweenMessages,
             None => HeartbeatRule::Never,

@@ -92,6 +92,7 @@ mod tests {
                 replay: ReplayRule::Ignore,
                 repeat: RepeatRule::Never,
                 heartbeat: HeartbeatRule::BetweenMessages,
+                begun: None,
                 upgrade: None,
             };
             let exchange = Exchange::new(&mut request, b"", rules, &mut inbox).expect("no body");

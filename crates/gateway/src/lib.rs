@@ -17,6 +17,7 @@ mod heartbeat;
 mod ledger;
 mod listener;
 mod living;
+mod notice;
 mod own_paths;
 mod place;
 mod refusal;

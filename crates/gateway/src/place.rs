@@ -14,6 +14,7 @@ use outlast_runtime::clock;
 
 use crate::ending::{Stopped, departure};
 use crate::gateway::Lane;
+use crate::notice::{self, Notice};
 use crate::upstream::{ConnectError, Dispatch};
 use crate::watch::watching;
 use crate::{answer, refusal};
@@ -27,6 +28,13 @@ pub(crate) struct Wish {
     pub(crate) route: RouteId,
 }
 
+/// How much of a request body has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Received {
+    Whole,
+    Part,
+}
+
 /// Leads a request to a machine: enough of its body first, so that who sends slowly takes no place, then a place, then a
 /// connection.
 pub(crate) async fn place<T: Transport>(
@@ -36,13 +44,24 @@ pub(crate) async fn place<T: Transport>(
     record: &Record,
     wish: Wish,
     request: &mut Request,
+    notice: &mut Option<Notice>,
 ) -> Result<Dispatch, Stopped> {
     let enough = lane.shared.plan.upstream.request_buffer;
-    if enough > 0 && !request.body.is_ended() {
-        receive(lane, client, inbox, record, request, enough).await?;
+    if !request.body.is_ended() {
+        let received = match enough {
+            0 => Received::Part,
+            enough => receive(lane, client, inbox, record, request, enough).await?,
+        };
+        // Many clients do not read while they send.
+        if received == Received::Part {
+            *notice = None;
+        }
     }
     let attempt = lane.service.admission.attempt(wish.client, wish.class);
-    let permit = wait(lane, client, inbox, record, attempt).await?;
+    let permit = wait(lane, client, inbox, record, attempt, notice.as_mut()).await?;
+    if notice.as_ref().is_some_and(|notice| notice.begun().is_some()) {
+        notice::ask_for_identity(request);
+    }
     connect(lane, client, inbox, record, wish.route, permit).await
 }
 
@@ -67,7 +86,7 @@ async fn receive<T: Transport>(
     record: &Record,
     request: &mut Request,
     enough: usize,
-) -> Result<(), Stopped> {
+) -> Result<Received, Stopped> {
     let mut gather = Gather::new(&request.body, enough);
     record.enter(Stage::Receiving);
     if request.expects_continue && inbox.is_empty() {
@@ -91,7 +110,8 @@ async fn receive<T: Transport>(
         })
     });
     let received = clock::timeout(lane.service.plan.clocks.head, received).await;
-    received.unwrap_or(Err(Stopped::Outcome(Outcome::TimedOut(TimedClock::Head))))
+    received.unwrap_or(Err(Stopped::Outcome(Outcome::TimedOut(TimedClock::Head))))?;
+    Ok(if gather.is_whole() { Received::Whole } else { Received::Part })
 }
 
 /// Waits for a place.
@@ -101,6 +121,7 @@ pub(crate) async fn wait<T: Transport>(
     inbox: &mut Inbox,
     record: &Record,
     attempt: Attempt,
+    notice: Option<&mut Notice>,
 ) -> Result<Permit, Stopped> {
     record.asks_for_place();
     let permit = match attempt {
@@ -110,7 +131,12 @@ pub(crate) async fn wait<T: Transport>(
             let _queued = record.queue();
             waiting.held_by(Holder(record.id().into()));
             lane.service.warn_of_limits(lane.shared.observe.region());
-            let waited = watching(client, inbox, record, waiting.wait()).await;
+            let waited = match notice {
+                Some(notice) => {
+                    notice.tell_while(lane, client, inbox, record, waiting.wait()).await
+                }
+                None => watching(client, inbox, record, waiting.wait()).await,
+            };
             waited.map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Queued))?
         }
     };

@@ -164,6 +164,21 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
     Some(problem.answer(Some((id, region))))
 }
 
+/// What would have been answered where a machine's response cannot continue what its client was told while it waited.
+pub(crate) fn not_continued(status: u16, id: RequestId, region: &str) -> Answer {
+    let problem = Problem {
+        status: 502,
+        kind: "not_continued",
+        title: "the machine's response cannot follow",
+        detail: format!(
+            "the machine answered {status}, which cannot continue a response that has begun"
+        ),
+        proxy_error: "http_protocol_error",
+        retry_after: None,
+    };
+    problem.answer(Some((id, region)))
+}
+
 /// The answer where we lack something for a connection to a machine: our own trouble, and no machine's.
 fn short_of(missing: Shortage, id: RequestId, region: &str) -> Answer {
     let what = singular(missing);

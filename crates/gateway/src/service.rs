@@ -21,6 +21,9 @@ use crate::remarks::OnceASecond;
 /// The hard-limit warning comes at most so often per machine (rule 4).
 const WARNING_GAP: Duration = Duration::from_secs(1);
 
+/// How old may be what those are told who wait.
+const QUEUE_SEEN_FOR: Duration = Duration::from_millis(500);
+
 /// One service, shared by all worker threads.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -30,6 +33,7 @@ pub(crate) struct Service {
     /// Upstream connections that serve or hold an exchange: what the sockets say (rule 6).
     pub(crate) sockets: Arc<AtomicUsize>,
     machines: RwLock<HashMap<MachineKey, Machine>>,
+    queue_seen: Mutex<Option<(clock::Instant, HashMap<RequestId, pool::Queued>)>>,
     warned: Mutex<HashMap<MachineKey, clock::Instant>>,
     warned_of_clients: OnceASecond,
     warned_of_shortage: OnceASecond,
@@ -69,6 +73,7 @@ impl Service {
             admission: Admission::new(settings, plan.queue.timeout),
             sockets: Arc::new(AtomicUsize::new(0)),
             machines: RwLock::default(),
+            queue_seen: Mutex::default(),
             warned: Mutex::default(),
             warned_of_clients: OnceASecond::default(),
             warned_of_shortage: OnceASecond::default(),
@@ -202,6 +207,16 @@ impl Service {
             Some((queued.holder?.0.into(), place))
         };
         view.waiting.iter().enumerate().filter_map(place).collect()
+    }
+
+    /// An exchange's place in the queue, as of the last second's half: those who are told theirs all look here.
+    pub(crate) fn queued_now(&self, id: RequestId) -> Option<pool::Queued> {
+        let mut seen = self.queue_seen.lock().expect("no panic while held");
+        let is_stale = seen.as_ref().is_none_or(|(at, _)| at.elapsed() >= QUEUE_SEEN_FOR);
+        if is_stale {
+            *seen = Some((clock::now(), self.queued().into_iter().collect()));
+        }
+        seen.as_ref().and_then(|(_, queued)| queued.get(&id).copied())
     }
 
     /// The service as the pool shows it, without its exchanges.

@@ -135,7 +135,7 @@ async fn lead<T: Transport>(
     timeout: Duration,
 ) -> Result<Dispatch, Stopped> {
     let attempt = lane.service.admission.attempt(record.client().ip(), Class::Ordinary);
-    let permit = wait(lane, &mut Speaker(client), inbox, record, attempt).await?;
+    let permit = wait(lane, &mut Speaker(client), inbox, record, attempt, None).await?;
     let dispatch = Dispatch::connect(&lane.service, permit, timeout, record).await;
     dispatch.map_err(|error| Stopped::Outcome(connect_outcome(&error)))
 }

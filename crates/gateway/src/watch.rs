@@ -1,9 +1,10 @@
 //! Waiting for something on behalf of a client that may leave, and of an operator who may end the exchange.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use outlast_http1::{Inbox, Transport};
 use outlast_observe::{Departure, Ending, Record};
@@ -19,7 +20,7 @@ pub(crate) enum Interrupted {
 }
 
 impl Interrupted {
-    fn gone(error: Option<&io::Error>) -> Self {
+    pub(crate) fn gone(error: Option<&io::Error>) -> Self {
         Self::ClientGone(departure(error))
     }
 }
@@ -30,6 +31,17 @@ pub(crate) async fn watching<T: Transport, F: Future>(
     inbox: &mut Inbox,
     record: &Record,
     future: F,
+) -> Result<F::Output, Interrupted> {
+    watching_and(client, inbox, record, future, |_, _| Poll::Pending).await
+}
+
+/// The same, while something else is done with the client, which is never done unless it fails.
+pub(crate) async fn watching_and<T: Transport, F: Future>(
+    client: &mut T,
+    inbox: &mut Inbox,
+    record: &Record,
+    future: F,
+    mut meanwhile: impl FnMut(&mut Context<'_>, &mut T) -> Poll<Result<Infallible, Interrupted>>,
 ) -> Result<F::Output, Interrupted> {
     let mut future = pin!(future);
     let mut vigil = Vigil::default();
@@ -42,6 +54,9 @@ pub(crate) async fn watching<T: Transport, F: Future>(
         }
         if let Poll::Ready(error) = inbox.poll_gone(cx, client) {
             return Poll::Ready(Err(Interrupted::gone(error.as_ref())));
+        }
+        if let Poll::Ready(Err(interrupted)) = meanwhile(cx, client) {
+            return Poll::Ready(Err(interrupted));
         }
         // A client that has sent more than is kept is not read, nor one that has said everything.
         let half_close = inbox.half_close();

@@ -81,6 +81,10 @@ pub enum HeadError {
     /// The machine spoke before anything was asked of it.
     #[error("response came before the request")]
     Unasked,
+    /// The client has a response already that this one would have to continue, and cannot: it has another status or type, is
+    /// encoded, or only the close of its connection ends it.
+    #[error("response with status {0} cannot continue the one that has begun")]
+    NotContinued(u16),
     /// `Expect` with anything else than `100-continue`.
     #[error("expectation is not supported; only 100-continue is")]
     Expectation,
@@ -103,7 +107,11 @@ impl HeadError {
             | Self::ContentLength
             | Self::AmbiguousFraming
             | Self::Connection => 400,
-            Self::Status | Self::UnaskedUpgrade | Self::TooManyInterims | Self::Unasked => 502,
+            Self::Status
+            | Self::UnaskedUpgrade
+            | Self::TooManyInterims
+            | Self::Unasked
+            | Self::NotContinued(_) => 502,
         }
     }
 }

@@ -59,6 +59,12 @@ impl Gather {
     pub fn new(body: &Body, enough: usize) -> Self {
         Self { body: body.clone(), seen: 0, enough: enough.min(INBOX_MAX) }
     }
+
+    /// Whether the whole body is there.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.body.is_ended()
+    }
 }
 
 /// The result of waiting for a request head.

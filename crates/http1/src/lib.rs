@@ -30,6 +30,7 @@ pub use body::{Body, BodyError, Coding};
 pub use credentials::Credentials;
 pub use head::{HEAD_BYTES_MAX, HeadError, Version};
 pub use inbox::{Gather, GatherError, HalfClose, INBOX_MAX, Inbox, ReadHead, is_forwarding_claim};
+pub use messages::MessageKind;
 pub use pump::PENDING_MAX;
 pub use relay::{Beat, Exchange, Failure, Finished, Observer, Stage};
 pub use request::{OWN_PATHS, Request, Untrusted};

@@ -15,6 +15,15 @@ const LINE_TYPES: [&str; 4] =
 /// Fields that speak of the very bytes of the content, which then have to stay what they are.
 const DIGESTS: [&str; 4] = ["content-digest", "repr-digest", "digest", "content-md5"];
 
+/// What the messages of a stream are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageKind {
+    /// Those of `text/event-stream`.
+    Events,
+    /// Lines of JSON, such as `application/x-ndjson`.
+    Lines,
+}
+
 /// The messages of a response body, and how far the current one has come. It is shown the content in pieces, without chunk
 /// sizes, and keeps none of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +73,14 @@ impl Messages {
     /// nothing was said about their bytes.
     pub(crate) fn of(status: u16, headers: &[Header<'_>], body: &Body) -> Option<Self> {
         if status != 200 || body.gap().is_none() {
-            return None;
+            None
+        } else {
+            Self::of_content(headers, is_about_bytes)
         }
+    }
+
+    /// The same, however the body is framed, if no field forbids it.
+    fn of_content(headers: &[Header<'_>], forbids: fn(&Header<'_>) -> bool) -> Option<Self> {
         let mut messages = None;
         for field in headers {
             if is(field.name, "content-type") {
@@ -73,11 +88,29 @@ impl Messages {
                 if messages.replace(Self::of_type(field.value)?).is_some() {
                     return None;
                 }
-            } else if is_about_bytes(field) {
+            } else if forbids(field) {
                 return None;
             }
         }
         messages
+    }
+
+    /// The messages of a response that continues one of ours of this kind; None if it cannot. What its head says about its bytes
+    /// the client will not see.
+    pub(crate) fn continuing(
+        kind: MessageKind,
+        status: u16,
+        headers: &[Header<'_>],
+        body: &Body,
+    ) -> Option<Self> {
+        if status != 200 || body.is_until_close() {
+            return None;
+        }
+        match (kind, Self::of_content(headers, is_about_rest)?) {
+            (MessageKind::Events, Self::Events(_)) => Some(Self::Events(EventAt::Beaten)),
+            (MessageKind::Lines, lines @ Self::Lines(_)) => Some(lines),
+            _ => None,
+        }
     }
 
     fn of_type(value: &[u8]) -> Option<Self> {
@@ -192,18 +225,31 @@ impl EventAt {
 /// Whether the content is encoded, or its bytes are vouched for, in the head or by a trailer field that it announces. A weak
 /// entity tag allows for changes that mean nothing (RFC 9110 section 8.8.1).
 fn is_about_bytes(field: &Header<'_>) -> bool {
-    let value = std::str::from_utf8(field.value).unwrap_or("").trim();
-    let is_digest = |name: &str| DIGESTS.iter().any(|digest| is(name, digest));
-    if is(field.name, "content-encoding") {
-        return !is(value, "identity");
-    }
     if is(field.name, "etag") {
-        return !value.starts_with("W/");
+        return !text(field).starts_with("W/");
+    }
+    is_digest(field.name) || is_about_rest(field)
+}
+
+/// Whether the content is encoded or a part of something, or a trailer field that the head announces vouches for its bytes:
+/// what matters to a client that does not see the head.
+fn is_about_rest(field: &Header<'_>) -> bool {
+    if is(field.name, "content-encoding") {
+        return !is(text(field), "identity");
     }
     if is(field.name, "trailer") {
-        return value.split(',').any(|name| is_digest(name.trim()) || is(name.trim(), "etag"));
+        let mut names = text(field).split(',').map(str::trim);
+        return names.any(|name| is_digest(name) || is(name, "etag"));
     }
-    is_digest(field.name) || is(field.name, "content-range")
+    is(field.name, "content-range")
+}
+
+fn is_digest(name: &str) -> bool {
+    DIGESTS.iter().any(|digest| is(name, digest))
+}
+
+fn text<'h>(field: &Header<'h>) -> &'h str {
+    std::str::from_utf8(field.value).unwrap_or("").trim()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::head::{HEAD_BYTES_MAX, HeadError};
 use crate::inbox::Inbox;
 use crate::pump::{Flow, FlowError};
 use crate::request::Request;
-use crate::response::{RepeatRule, Replay, ReplayRule, ResponseRules};
+use crate::response::{RepeatRule, Replay, ReplayRule, ResponseRules, Tail};
 use crate::transport::Transport;
 use crate::tunnel::{Tunnel, TunnelError};
 
@@ -120,6 +120,7 @@ enum Down {
     Head(Box<Heads>),
     Body {
         flow: Flow,
+        tail: Tail,
         status: u16,
         client_keep_alive: bool,
         machine_keep_alive: bool,
@@ -386,7 +387,8 @@ impl Exchange {
         machine: &mut M,
         observer: &impl Observer,
     ) -> Poll<Result<Finished, Failure>> {
-        let Down::Body { flow, status, client_keep_alive, machine_keep_alive } = &mut self.down
+        let Down::Body { flow, tail, status, client_keep_alive, machine_keep_alive } =
+            &mut self.down
         else {
             unreachable!("the caller has seen that a body follows")
         };
@@ -394,6 +396,12 @@ impl Exchange {
         let mut excess = Vec::new();
         let mut moved = |bytes| observer.sent(bytes);
         ready!(flow.poll(cx, machine, client, &mut moved, &mut excess)).map_err(down_failure)?;
+        *machine_keep_alive &= excess.is_empty();
+        if *tail != Tail::None {
+            let tail = std::mem::replace(tail, Tail::None);
+            *flow = Flow::new(Body::none(), tail.bytes().to_vec());
+            ready!(flow.poll_flush(cx, client, &mut moved)).map_err(down_failure)?;
+        }
         if is_delimited_by_close {
             client.close_on_drop();
         }
@@ -401,7 +409,7 @@ impl Exchange {
         Poll::Ready(Ok(Finished {
             status: *status,
             client_keep_alive: *client_keep_alive && is_request_sent,
-            machine_keep_alive: *machine_keep_alive && is_request_sent && excess.is_empty(),
+            machine_keep_alive: *machine_keep_alive && is_request_sent,
         }))
     }
 }

@@ -9,7 +9,7 @@ use crate::head::{
     FIELDS_MAX, Fields, HEAD_BYTES_MAX, HeadError, Version, check_line_ends, check_partial,
     has_token, is, push_field, relayed_value, version,
 };
-use crate::messages::Messages;
+use crate::messages::{MessageKind, Messages};
 use crate::request::keep_alive;
 
 /// By which a machine sends a request on to another one.
@@ -35,6 +35,10 @@ pub struct ResponseRules {
     pub repeat: RepeatRule,
     /// Whether signs of life may be put into the response.
     pub heartbeat: HeartbeatRule,
+    /// What the client has of this response already: a head of ours with 200, a type of this kind and the chunked coding, and
+    /// whole messages in whole chunks. Then the machine's body follows without its head, if it is one that can; else the head
+    /// is refused with [`HeadError::NotContinued`].
+    pub begun: Option<MessageKind>,
     /// The protocols to which the request asked to change. None: a change is a fault of the machine.
     pub upgrade: Option<Box<str>>,
 }
@@ -102,6 +106,28 @@ pub(crate) struct Response {
     pub(crate) replay: Option<Replay>,
     /// The messages of the body, where signs of life may be put between them.
     pub(crate) messages: Option<Messages>,
+    /// What the client gets after the body.
+    pub(crate) tail: Tail,
+}
+
+/// What a body lacks that has a length, and is passed on within a response in chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tail {
+    None,
+    /// The end of its only chunk, and the last one.
+    ChunkEnd,
+    /// The last chunk: it was empty.
+    LastChunk,
+}
+
+impl Tail {
+    pub(crate) fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::None => b"",
+            Self::ChunkEnd => b"\r\n0\r\n\r\n",
+            Self::LastChunk => b"0\r\n\r\n",
+        }
+    }
 }
 
 impl Response {
@@ -162,14 +188,21 @@ impl Response {
             .iter()
             .find(|field| rules.replay == ReplayRule::Follow && is(field.name, REPLAY))
             .and_then(|field| Replay::parse(field.value));
-        let messages = match rules.heartbeat {
-            HeartbeatRule::Never => None,
-            HeartbeatRule::BetweenMessages => Messages::of(status, head.headers, &body),
+        let messages = match (rules.begun, rules.heartbeat) {
+            (Some(kind), _) => Messages::continuing(kind, status, head.headers, &body),
+            (None, HeartbeatRule::Never) => None,
+            (None, HeartbeatRule::BetweenMessages) => Messages::of(status, head.headers, &body),
+        };
+        let tail = match (rules.begun, fields.content_length) {
+            (Some(_), Some(0)) => Tail::LastChunk,
+            (Some(_), Some(_)) => Tail::ChunkEnd,
+            _ => Tail::None,
         };
         let response = Self {
             status,
             replay,
             messages,
+            tail,
             // A body that is announced where there is none may yet come.
             machine_keep_alive: keep_alive(version, &fields)
                 && !body.is_until_close()
@@ -177,6 +210,13 @@ impl Response {
             client_keep_alive,
             body,
         };
+        if rules.begun.is_some() {
+            if response.messages.is_some() && response.tail == Tail::ChunkEnd {
+                let length = fields.content_length.unwrap_or(0);
+                wire.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+            }
+            return Ok(response);
+        }
         // An HTTP/1.0 client does not know interim responses (RFC 9110 section 15.2).
         if !(response.is_interim() && rules.client_version == Version::Http10) {
             response.rewrite(head.reason.unwrap_or(""), head.headers, &fields, rules, wire);
@@ -273,6 +313,7 @@ mod tests {
             replay: ReplayRule::Follow,
             repeat: RepeatRule::Never,
             heartbeat: HeartbeatRule::Never,
+            begun: None,
             upgrade: None,
         }
     }

@@ -4,7 +4,7 @@ use crate::body::BodyError;
 use crate::head::HeadError;
 
 /// Every name that [`HeadError::rule`] and [`BodyError::rule`] can give. Limits are named as the limit.
-pub const RULES: [&str; 28] = [
+pub const RULES: [&str; 29] = [
     "ambiguous_framing",
     "chunk_bytes_max",
     "chunk_extension",
@@ -22,6 +22,7 @@ pub const RULES: [&str; 28] = [
     "interim_heads_max",
     "line_end",
     "max_forwards",
+    "not_continued",
     "status",
     "syntax",
     "target",
@@ -64,6 +65,7 @@ impl HeadError {
             Self::UnaskedUpgrade => "unasked_upgrade",
             Self::TooManyInterims => "interim_heads_max",
             Self::Unasked => "unasked",
+            Self::NotContinued(_) => "not_continued",
             Self::Expectation => "expectation",
         })
     }

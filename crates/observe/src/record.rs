@@ -193,6 +193,12 @@ impl Record {
         self.sent.load(Ordering::Relaxed)
     }
 
+    /// A response that is ours and not a machine's has this status, and so many bytes of it were sent.
+    pub fn answered(&self, status: u16, bytes: usize) {
+        self.status.store(status, Ordering::Relaxed);
+        self.sent(bytes);
+    }
+
     /// The client's address.
     #[must_use]
     pub fn client(&self) -> SocketAddr {
@@ -399,12 +405,6 @@ impl RecordGuard {
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
-    }
-
-    /// The status of a response that is ours and not a machine's.
-    pub fn answered(&self, status: u16, bytes: usize) {
-        self.record.status.store(status, Ordering::Relaxed);
-        self.record.sent(bytes);
     }
 
     /// Writes the record.

@@ -91,15 +91,20 @@ impl Heads {
             self.interim = Flow::new(Body::none(), wire);
             return Err(Failure::Replay(replay));
         }
+        if self.rules.begun.is_some() && response.messages.is_none() {
+            return Err(Failure::ResponseHead(HeadError::NotContinued(response.status)));
+        }
         if response.is_upgrade() {
             wire.extend_from_slice(&bytes[at..]);
             return Ok(Some(Answer::Upgrade(wire)));
         }
-        let mut flow = Flow::with_messages(response.body, wire, response.messages);
+        let messages = response.messages.filter(|_| response.body.gap().is_some());
+        let mut flow = Flow::with_messages(response.body, wire, messages);
         let body = &mut bytes[at..];
         let consumed = flow.feed(body).map_err(Failure::ResponseBody)?;
         Ok(Some(Answer::Body(Down::Body {
             flow,
+            tail: response.tail,
             status: response.status,
             client_keep_alive: response.client_keep_alive,
             machine_keep_alive: response.machine_keep_alive && consumed == body.len(),

@@ -1,5 +1,6 @@
 //! The relay between two simulated pipes: what each side sent, and what the other side got.
 
+mod begun;
 mod heartbeat;
 mod interim;
 mod rig;

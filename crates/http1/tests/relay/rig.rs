@@ -74,6 +74,7 @@ pub(crate) fn rules(request: &mut Request, replay: ReplayRule) -> ResponseRules 
         replay,
         repeat: RepeatRule::Never,
         heartbeat: HeartbeatRule::Never,
+        begun: None,
         upgrade: request.upgrade.take(),
     }
 }
