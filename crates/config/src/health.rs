@@ -57,6 +57,16 @@ pub struct Eject {
     pub share_max: u32,
 }
 
+impl Eject {
+    /// How long a machine is out that was ejected so often, one time after the other. 0: no time.
+    #[must_use]
+    pub fn ejected_for(&self, ejections: u32) -> Duration {
+        let Some(doublings) = ejections.checked_sub(1) else { return Duration::ZERO };
+        let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
+        self.time.saturating_mul(factor).min(self.time_max)
+    }
+}
+
 impl Default for Eject {
     fn default() -> Self {
         Self {

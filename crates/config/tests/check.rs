@@ -123,12 +123,15 @@ fn the_incident_is_rehearsed_with_its_own_limits() {
 
 #[test]
 fn checks_come_along_to_machines_that_already_run() {
-    let fly = "[http_service]\ninternal_port = 8080\n[[http_service.checks]]\npath = \"/up\"\n";
+    let fly = "[http_service]\ninternal_port = 8080\n[[http_service.checks]]\npath = \"/up\"\n\
+               [checks.a]\ntype = \"tcp\"\n[checks.b]\ntype = \"tcp\"\nport = 8080\n[checks.c]\ntype = \"tcp\"\nport = 9\n";
     let to = vec!["127.0.0.1:9000".parse().unwrap()];
     let flags = Flags { to, ..Flags::default() };
     let checked = Layers { fly: Some(fly), flags, ..Layers::default() }.ok();
     let [check] = checked.plan.services[0].checks.as_slice() else { panic!("one check") };
     assert_eq!((check.name.as_str(), check.port), ("servicecheck-00-http-8080", 9000));
+    let top: Vec<_> = checked.plan.checks.iter().map(|check| check.port).collect();
+    assert_eq!(top, [9000, 9000, 9]);
 }
 
 #[test]

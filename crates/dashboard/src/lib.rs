@@ -99,7 +99,14 @@ async fn readyz(State(dashboard): State<Dashboard>) -> Response {
         .find(|service| !service.machines.iter().any(|machine| machine.state == "ready"));
     match idle {
         Some(service) => {
-            let detail = format!("no machine of service {} takes traffic", service.name);
+            let mut detail = format!("no machine of service {} takes traffic", service.name);
+            for machine in &service.machines {
+                detail.push_str(&format!("; {} is {}", machine.id, machine.state));
+                // Not what they said: that is for those who may see the pool.
+                let failed =
+                    machine.checks.iter().filter(|one| one.gates && one.status != "passing");
+                failed.for_each(|check| detail.push_str(&format!(", by check {}", check.name)));
+            }
             problem(StatusCode::SERVICE_UNAVAILABLE, &detail)
         }
         None => "ok\n".into_response(),

@@ -25,6 +25,7 @@ fn pool_with(machine_state: &str) -> Pool {
         lingering: 0,
         reserve_in_use: 0,
         level: "below soft".to_owned(),
+        ..Machine::default()
     };
     let service = Service {
         name: "http".to_owned(),
@@ -39,6 +40,9 @@ fn pool_with(machine_state: &str) -> Pool {
         queue_length: 1,
         queue_depth_max: 100,
         queue_estimate_ms: None,
+        retries: 0,
+        retries_withheld: 0,
+        ejections: 0,
         machines: vec![machine],
         exchanges_total: 0,
         states: BTreeMap::from([("zombie".to_owned(), 4)]),
@@ -111,7 +115,12 @@ async fn readiness_follows_the_phase_and_the_machines() {
     assert!(rig.call("GET /readyz", "").await.0.starts_with("HTTP/1.1 503 "));
     let rig = start("lost").await;
     rig.phases.enter(Phase::Serving);
-    assert!(rig.call("GET /readyz", "").await.1.contains("no machine of service http"));
+    assert!(
+        rig.call("GET /readyz", "")
+            .await
+            .1
+            .contains("no machine of service http takes traffic; m1 is lost")
+    );
     rig.phases.enter(Phase::Draining);
     assert!(rig.call("GET /readyz", "").await.1.contains("the process is draining"));
 }

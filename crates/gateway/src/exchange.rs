@@ -10,19 +10,22 @@ use outlast_http1::{
     Exchange, Failure, Finished, HalfClose, HeartbeatRule, Inbox, RepeatRule, Request,
     ResponseRules, Stage, Transport,
 };
-use outlast_observe::{Ending, ExchangeStart, MachineSlot, Outcome, RecordGuard, RequestId};
+use outlast_observe::{
+    Ending, ExchangeStart, MachineSlot, Outcome, RecordGuard, RequestId, TimedClock,
+};
 
 use crate::answer::{Include, Next};
 use crate::clocks::{Clocks, Situation};
 use crate::ending::{Begun, Cut, Reply, fail, stop};
 use crate::gateway::Lane;
 use crate::heartbeat::Heartbeat;
+use crate::machine::Fault;
 use crate::notice::Notice;
 use crate::place::{Wish, in_lifetime, place};
 use crate::upstream::{Dispatch, Origin};
 use crate::vigil::{Vigil, broken_end, departed};
 use crate::visitor::Visitor;
-use crate::{headers, notice, refusal};
+use crate::{headers, notice, refusal, retry};
 
 /// An exchange at a machine: all that is kept for the hours of a stream, in one piece of memory.
 struct Live {
@@ -37,6 +40,8 @@ struct Live {
     vigil: Vigil,
     clocks: Clocks,
     heartbeat: Heartbeat,
+    /// Whether its machine is known to have begun to answer.
+    answered: bool,
 }
 
 /// Runs one exchange and says what happens to the client's connection.
@@ -105,9 +110,18 @@ async fn dispatch<T: Transport>(
             let (dispatch, tried) = (Some(dispatch), Vec::new());
             let (vigil, clocks) = (Vigil::default(), Clocks::default());
             let heartbeat = Heartbeat::default();
-            let live =
-                Live { guard, reply, route, exchange, dispatch, tried, vigil, clocks, heartbeat };
-            Ok(Box::new(live))
+            Ok(Box::new(Live {
+                guard,
+                reply,
+                route,
+                exchange,
+                dispatch,
+                tried,
+                vigil,
+                clocks,
+                heartbeat,
+                answered: false,
+            }))
         }
         Err(error) => {
             drop(dispatch);
@@ -125,14 +139,21 @@ async fn relay<T: Transport>(
 ) -> Next {
     let cut = loop {
         let moved = poll_fn(|cx| {
-            let Live { guard, exchange, dispatch, vigil, clocks, heartbeat, route, .. } =
-                &mut *live;
+            let Live {
+                guard, exchange, dispatch, vigil, clocks, heartbeat, route, answered, ..
+            } = &mut *live;
             let record = guard.record();
             if let Poll::Ready(by) = record.poll_ended(cx) {
                 return Poll::Ready(Err(Cut::Ended(by)));
             }
-            let machine = &mut dispatch.as_mut().expect("it is at a machine").stream;
-            match exchange.poll(cx, client, inbox, machine, record) {
+            let dispatch = dispatch.as_mut().expect("it is at a machine");
+            let (key, machine) = (dispatch.machine(), &mut dispatch.stream);
+            let moved = exchange.poll(cx, client, inbox, machine, record);
+            if !*answered && exchange.has_responded() {
+                *answered = true;
+                lane.service.answered(key);
+            }
+            match moved {
                 Poll::Ready(result) => Poll::Ready(result.map_err(Cut::Failure)),
                 Poll::Pending => {
                     let ours = lane.settings(*route);
@@ -186,6 +207,22 @@ async fn broken<T: Transport>(lane: &Lane, client: &mut T, live: Live, cut: Cut)
     fail(lane, client, guard, reply, cut, begun).await
 }
 
+/// A machine that took a request on a new connection and did not begin to answer has failed. A pooled connection may have been
+/// closed for its age.
+fn blame(lane: &Lane, exchange: &Exchange, dispatch: &Dispatch, cut: &Cut) {
+    if exchange.has_responded() {
+        return;
+    }
+    let fault = match cut {
+        Cut::Failure(Failure::MachineConnection(_)) if dispatch.origin == Origin::Fresh => {
+            Fault::Closed
+        }
+        Cut::TimedOut(TimedClock::ResponseHead) => Fault::Silent,
+        _ => return,
+    };
+    lane.service.failed(dispatch.machine(), fault);
+}
+
 impl Live {
     /// Goes on at another connection where that is safe: a pooled one was dead and had taken nothing, or the machine
     /// sends the request on to another one.
@@ -200,10 +237,9 @@ impl Live {
             Cut::Failure(Failure::MachineConnection(_))
                 if dispatch.origin == Origin::Pooled && self.exchange.can_restart() =>
             {
-                dispatch
-                    .reconnect(&lane.service, timeout, self.guard.record())
-                    .await
-                    .map_err(Cut::Connect)?
+                let (record, class) = (self.guard.record(), self.reply.class);
+                let other = retry::connect(lane, record, dispatch.into_permit(), class, timeout);
+                other.await.map_err(Cut::Connect)?
             }
             Cut::Failure(Failure::Replay(to)) => {
                 self.tried.push(dispatch.machine());
@@ -213,13 +249,21 @@ impl Live {
                 let permit = lane.service.admission.attempt_at(machine, self.reply.class);
                 let permit = permit.map_err(Cut::Refused)?;
                 self.guard.record().dispatched(MachineSlot(machine.0));
-                let record = self.guard.record();
-                let connect = Dispatch::connect(&lane.service, permit, timeout, record);
-                let other = connect.await.map_err(Cut::Connect)?;
+                let connect =
+                    Dispatch::connect(&lane.service, permit, timeout, self.guard.record());
+                let other = connect.await.map_err(|error| {
+                    if let Some(fault) = retry::fault(&error) {
+                        lane.service.failed(machine, fault);
+                    }
+                    Cut::Connect(error)
+                })?;
                 self.exchange.replay(lane.service.replay_rule(self.tried.len() + 1));
                 other
             }
-            cut => return Err(cut),
+            cut => {
+                blame(lane, &self.exchange, &dispatch, &cut);
+                return Err(cut);
+            }
         };
         self.dispatch = Some(other);
         Ok(())

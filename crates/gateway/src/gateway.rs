@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use outlast_admission::MachineKey;
 use outlast_config::{Plan, ServiceKind};
 use outlast_http1::Credentials;
 use outlast_observe::{Observe, PoolSource, QueueSource};
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::clients::{Client, Clients};
 use crate::living::{self, Living};
+use crate::machine::Checked;
 use crate::remarks::Pauses;
 use crate::service::Service;
 use crate::share::{Handed, Share};
@@ -193,15 +195,23 @@ impl Gateway {
         self.shared.clients.max()
     }
 
-    /// A machine of `group` takes traffic; `addresses` maps its services' internal ports to where it listens.
+    /// A machine of `group` runs, and takes traffic once the checks of the service pass; `addresses` maps its services' internal ports to where it listens.
     pub fn machine_ready(&self, name: &str, group: &str, addresses: &BTreeMap<u16, SocketAddr>) {
         let slot = self.shared.observe.name_machine(name);
         for service in &self.shared.services {
             let serves = service.plan.groups.is_empty()
                 || service.plan.groups.iter().any(|other| other == group);
             if let Some(address) = addresses.get(&service.plan.internal_port).filter(|_| serves) {
-                service.machine_ready(slot, name, *address);
+                service.machine_ready(slot, name, group, *address);
             }
+        }
+    }
+
+    /// A health check of a machine came to another result. One of a service decides whether it takes its traffic.
+    pub fn machine_checked(&self, name: &str, checked: Checked<'_>) {
+        let slot = self.shared.observe.name_machine(name);
+        for service in &self.shared.services {
+            service.machine_checked(MachineKey(slot.0), checked);
         }
     }
 
@@ -330,6 +340,10 @@ async fn run_thread(shared: Arc<Shared>, entrances: Arc<Mutex<Vec<Vec<Entrance>>
     let (tasks, pool) = (Tasks::default(), Arc::new(Pool::default()));
     tasks.spawn_uncancelled(Arc::clone(&pool).expire(shared.plan.upstream.idle_timeout));
     for (service, entrance) in shared.services.iter().zip(own) {
+        if thread == 0 {
+            let service = Arc::clone(service);
+            tasks.spawn_uncancelled(async move { service.watch_ejections().await });
+        }
         let lane = Arc::new(Lane {
             shared: Arc::clone(&shared),
             service: Arc::clone(service),

@@ -8,6 +8,7 @@ mod answer;
 mod clients;
 mod clocks;
 mod connection;
+mod ejection;
 mod ending;
 mod exchange;
 mod fields;
@@ -17,11 +18,13 @@ mod heartbeat;
 mod ledger;
 mod listener;
 mod living;
+mod machine;
 mod notice;
 mod own_paths;
 mod place;
 mod refusal;
 mod remarks;
+mod retry;
 mod service;
 mod share;
 mod shortage;
@@ -34,3 +37,4 @@ mod watch;
 pub use gateway::{
     Admittance, AdmittanceCheck, BindError, DrainReport, Gateway, GatewayOptions, OwnRequest,
 };
+pub use machine::{CheckStatus, Checked};

@@ -17,7 +17,7 @@ use crate::gateway::Lane;
 use crate::notice::{self, Notice};
 use crate::upstream::{ConnectError, Dispatch};
 use crate::watch::watching;
-use crate::{answer, refusal};
+use crate::{answer, refusal, retry};
 
 /// What decides about the place that an exchange gets.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ pub(crate) async fn place<T: Transport>(
     if notice.as_ref().is_some_and(|notice| notice.begun().is_some()) {
         notice::ask_for_identity(request);
     }
-    connect(lane, client, inbox, record, wish.route, permit).await
+    connect(lane, client, inbox, record, wish, permit).await
 }
 
 /// Waits for what leads to a machine, within the lifetime of its exchange.
@@ -157,9 +157,10 @@ async fn connect<T: Transport>(
     client: &mut T,
     inbox: &mut Inbox,
     record: &Record,
-    route: RouteId,
+    wish: Wish,
     permit: Permit,
 ) -> Result<Dispatch, Stopped> {
+    lane.service.budget.earn();
     let permit = match lane.service.plan.limits.accounting {
         Accounting::Connections => permit,
         Accounting::Requests => match Dispatch::pooled(&lane.pool, &lane.service, permit, record) {
@@ -167,8 +168,8 @@ async fn connect<T: Transport>(
             Err(permit) => permit,
         },
     };
-    let timeout = lane.settings(route).clocks.connect;
-    let connect = Dispatch::connect(&lane.service, permit, timeout, record);
+    let timeout = lane.settings(wish.route).clocks.connect;
+    let connect = retry::connect(lane, record, permit, wish.class, timeout);
     watching(client, inbox, record, connect)
         .await
         .map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Connecting))?

@@ -3,20 +3,24 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use outlast_admission::{
     Admission, Class, Level, Limits, Linger, MachineKey, QueuedView, Settings,
 };
-use outlast_config::{Accounting, Plan, ServiceKind};
+use outlast_config::{Accounting, Eject, HealthCheck, Plan, ServiceKind};
 use outlast_http1::{Replay, ReplayRule};
 use outlast_observe::{MachineSlot, RequestId};
 use outlast_protocol::pool;
 use outlast_runtime::clock;
 
+use tokio::sync::Notify;
+
+use crate::machine::{Effect, Machine, MachineState};
 use crate::remarks::OnceASecond;
+use crate::retry::Budget;
 
 /// The hard-limit warning comes at most so often per machine (rule 4).
 const WARNING_GAP: Duration = Duration::from_secs(1);
@@ -32,24 +36,20 @@ pub(crate) struct Service {
     pub(crate) admission: Admission,
     /// Upstream connections that serve or hold an exchange: what the sockets say (rule 6).
     pub(crate) sockets: Arc<AtomicUsize>,
-    machines: RwLock<HashMap<MachineKey, Machine>>,
+    pub(crate) machines: RwLock<HashMap<MachineKey, Machine>>,
     queue_seen: Mutex<Option<(clock::Instant, HashMap<RequestId, pool::Queued>)>>,
+    /// `[checks]` of the plan.
+    checks: Vec<HealthCheck>,
+    pub(crate) eject: Eject,
+    /// Machines that have failed an exchange and answered none since.
+    pub(crate) suspects: AtomicU32,
+    pub(crate) ejections: AtomicU64,
+    pub(crate) ejections_changed: Notify,
+    pub(crate) budget: Budget,
     warned: Mutex<HashMap<MachineKey, clock::Instant>>,
     warned_of_clients: OnceASecond,
     warned_of_shortage: OnceASecond,
-}
-
-#[derive(Debug, Clone)]
-struct Machine {
-    name: Arc<str>,
-    address: SocketAddr,
-    state: MachineState,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MachineState {
-    Ready,
-    Lost,
+    pub(crate) warned_of_ejection: OnceASecond,
 }
 
 impl Service {
@@ -74,25 +74,53 @@ impl Service {
             sockets: Arc::new(AtomicUsize::new(0)),
             machines: RwLock::default(),
             queue_seen: Mutex::default(),
+            checks: plan.checks.clone(),
+            eject: plan.eject,
+            suspects: AtomicU32::new(0),
+            ejections: AtomicU64::new(0),
+            ejections_changed: Notify::new(),
+            budget: Budget::new(plan.retry),
             warned: Mutex::default(),
             warned_of_clients: OnceASecond::default(),
             warned_of_shortage: OnceASecond::default(),
+            warned_of_ejection: OnceASecond::default(),
         }
     }
 
-    pub(crate) fn machine_ready(&self, slot: MachineSlot, name: &str, address: SocketAddr) {
+    /// A machine runs. It takes traffic once its checks pass, if the service has any. Its faults of a former life are forgotten.
+    pub(crate) fn machine_ready(
+        &self,
+        slot: MachineSlot,
+        name: &str,
+        group: &str,
+        address: SocketAddr,
+    ) {
         let key = MachineKey(slot.0);
-        let machine = Machine { name: name.into(), address, state: MachineState::Ready };
-        self.machines.write().expect("no panic while held").insert(key, machine);
-        self.admission.machine_ready(key);
+        let is_meant = |check: &&HealthCheck| {
+            check.groups.is_empty() || check.groups.iter().any(|one| one == group)
+        };
+        let gates = self.plan.checks.iter().map(|check| (check.clone(), Effect::Gates));
+        let shown = self.checks.iter().filter(is_meant).map(|check| (check.clone(), Effect::Shown));
+        let mut machine = Machine::new(name, address, gates.chain(shown));
+        let mut machines = self.machines.write().expect("no panic while held");
+        if let Some(former) = machines.get(&key) {
+            if former.answers() {
+                self.suspects.fetch_sub(1, Ordering::Relaxed);
+            }
+            // What admission knows of it holds until it is told otherwise.
+            machine.told = former.told;
+        }
+        machines.insert(key, machine);
+        self.settle(&mut machines);
     }
 
+    /// A machine does not run any more.
     pub(crate) fn machine_lost(&self, slot: MachineSlot) {
-        let key = MachineKey(slot.0);
-        if let Some(machine) = self.machines.write().expect("no panic while held").get_mut(&key) {
-            machine.state = MachineState::Lost;
+        let mut machines = self.machines.write().expect("no panic while held");
+        if let Some(machine) = machines.get_mut(&MachineKey(slot.0)) {
+            machine.lost();
+            self.settle(&mut machines);
         }
-        self.admission.machine_lost(key);
     }
 
     /// Where a machine listens. It is told before admission may choose it.
@@ -116,7 +144,7 @@ impl Service {
     /// Whether a machine may send a request on, when so many machines have had it: there must be another one.
     pub(crate) fn replay_rule(&self, had: usize) -> ReplayRule {
         let machines = self.machines.read().expect("no panic while held");
-        let ready = machines.values().filter(|machine| machine.state == MachineState::Ready);
+        let ready = machines.values().filter(|machine| machine.state() == MachineState::Ready);
         if ready.count() > had { ReplayRule::Follow } else { ReplayRule::Ignore }
     }
 
@@ -128,7 +156,7 @@ impl Service {
             Replay::Elsewhere => true,
         };
         let mut targets = machines.iter().filter(|(key, machine)| {
-            machine.state == MachineState::Ready && !tried.contains(key) && is_meant(machine)
+            machine.state() == MachineState::Ready && !tried.contains(key) && is_meant(machine)
         });
         targets.next().map(|(key, _)| *key)
     }
@@ -186,7 +214,7 @@ impl Service {
         is_due
     }
 
-    fn machine_name(&self, key: MachineKey) -> Arc<str> {
+    pub(crate) fn machine_name(&self, key: MachineKey) -> Arc<str> {
         let machines = self.machines.read().expect("no panic while held");
         machines.get(&key).map_or_else(|| "".into(), |machine| Arc::clone(&machine.name))
     }
@@ -232,11 +260,6 @@ impl Service {
                     let machine = &known[key];
                     let usage = usage.machines.iter().find(|usage| usage.machine == *key);
                     pool::Machine {
-                        id: machine.name.to_string(),
-                        state: match machine.state {
-                            MachineState::Ready => "ready".to_owned(),
-                            MachineState::Lost => "lost".to_owned(),
-                        },
                         in_flight: usage.map_or(0, |usage| usage.in_flight),
                         lingering: usage.map_or(0, |usage| usage.lingering),
                         reserve_in_use: usage.map_or(0, |usage| usage.reserve),
@@ -244,6 +267,7 @@ impl Service {
                             .map_or(Level::BelowSoft, |usage| usage.level)
                             .name()
                             .to_owned(),
+                        ..machine.view()
                     }
                 })
                 .collect()
@@ -267,6 +291,9 @@ impl Service {
             queue_length: usage.queue_length,
             queue_depth_max: settings.queue_depth_max,
             queue_estimate_ms: usage.newcomer.map(milliseconds),
+            retries: self.budget.spent.load(Ordering::Relaxed),
+            retries_withheld: self.budget.withheld.load(Ordering::Relaxed),
+            ejections: self.ejections.load(Ordering::Relaxed),
             machines,
             exchanges_total: 0,
             states: BTreeMap::new(),

@@ -18,6 +18,7 @@ use crate::clocks::{Clocks, Situation};
 use crate::ending::{Stopped, closed, departure};
 use crate::gateway::Lane;
 use crate::place::{connect_outcome, in_lifetime, wait};
+use crate::retry;
 use crate::upstream::Dispatch;
 use crate::vigil::{Vigil, broken_end};
 
@@ -136,6 +137,10 @@ async fn lead<T: Transport>(
 ) -> Result<Dispatch, Stopped> {
     let attempt = lane.service.admission.attempt(record.client().ip(), Class::Ordinary);
     let permit = wait(lane, &mut Speaker(client), inbox, record, attempt, None).await?;
-    let dispatch = Dispatch::connect(&lane.service, permit, timeout, record).await;
-    dispatch.map_err(|error| Stopped::Outcome(connect_outcome(&error)))
+    lane.service.budget.earn();
+    let dispatch = retry::connect(lane, record, permit, Class::Ordinary, timeout).await;
+    let dispatch = dispatch.map_err(|error| Stopped::Outcome(connect_outcome(&error)))?;
+    // Nothing else in a tunnel can be told from silence.
+    lane.service.answered(dispatch.machine());
+    Ok(dispatch)
 }

@@ -123,16 +123,11 @@ impl Dispatch {
         self.permit.machine()
     }
 
-    /// Replaces a dead connection, keeping the place.
-    pub(crate) async fn reconnect(
-        self,
-        service: &Service,
-        timeout: Duration,
-        record: &Record,
-    ) -> Result<Self, ConnectError> {
+    /// Closes a dead connection and keeps its place.
+    pub(crate) fn into_permit(self) -> Permit {
         drop(self.stream);
         drop(self.socket);
-        Self::connect(service, self.permit, timeout, record).await
+        self.permit
     }
 
     /// The exchange is over, and the connection can serve another one: in `requests`, the place is free at once.

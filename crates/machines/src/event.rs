@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use outlast_runtime::guard::Exit;
 
-use crate::MachineId;
+use crate::{CheckReport, MachineId};
 
 /// A machine changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum Change {
         /// Where each internal port is reached. New after every start.
         addrs: BTreeMap<u16, SocketAddr>,
     },
+    /// One of its health checks came to another result, or says something else. Only while it is ready.
+    Checked(CheckReport),
     /// Its main process ended. Unless it is being stopped, it is started again.
     Exited(ExitReport),
     /// It could not be started; it is tried again. The text names the command and the reason.

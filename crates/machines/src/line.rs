@@ -38,6 +38,8 @@ pub enum Provider {
     App,
     /// Who waits for the machine to be reachable.
     Proxy,
+    /// Who checks the machine's health.
+    Health,
     /// Who starts and stops the machine.
     Runner,
 }
@@ -76,6 +78,7 @@ impl fmt::Display for LogLine {
         let provider = match self.provider {
             Provider::App => "app",
             Provider::Proxy => "proxy",
+            Provider::Health => "health",
             Provider::Runner => "runner",
         };
         let level = match self.level {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::ports::{Assigned, Ports};
 use crate::reach::reachable;
 use crate::record::Record;
 use crate::supervisor::{Wish, beyond, unwanted};
-use crate::{Change, ExitReport, LocalSpec, LogLine, Next, StopPolicy, StopSignal};
+use crate::{Change, ExitReport, LocalSpec, LogLine, Next, StopPolicy, StopSignal, check};
 
 /// A machine that was ready for so long has proven itself: its next failure counts as the first.
 const PROVEN_AFTER: Duration = Duration::from_secs(10);
@@ -50,7 +51,8 @@ impl Life {
         lines: mpsc::Sender<LogLine>,
     ) -> Self {
         let attempts = Attempts::new(spec.restart);
-        Self { voice: Voice::new(&spec, lines), spec, record, ports, attempts }
+        let voice = Voice::new(&spec.id, &spec.region, lines);
+        Self { voice, spec, record, ports, attempts }
     }
 
     /// Starts the machine, again whenever it ends, until it is no longer wanted; then ends it.
@@ -79,7 +81,14 @@ impl Life {
             Err(why) => return self.start_failed(why).await,
         };
         let readers = forward(output, &self.voice);
-        let process = Process { guarded, assigned, start: clock::now(), ready: None, pid: None };
+        let process = Process {
+            guarded,
+            assigned,
+            start: clock::now(),
+            ready: None,
+            pid: None,
+            checks: None,
+        };
         let then = self.watch(process, wished).await;
         readers.join().await;
         then
@@ -106,7 +115,7 @@ impl Life {
                 notice = process.guarded.next() => match notice {
                     Notice::Started { pid } => self.started(&mut process, pid, obeyed).await,
                     Notice::Failed(error) => then = Some(self.start_failed(error.to_string()).await),
-                    Notice::Ended(exit) => then = Some(self.ended(&process, exit, obeyed).await),
+                    Notice::Ended(exit) => then = Some(self.ended(&mut process, exit, obeyed).await),
                     Notice::Gone => return if obeyed == Wish::Live {
                         then.expect("a process ends or fails before it is gone")
                     } else { Then::Stop },
@@ -116,6 +125,7 @@ impl Life {
                 {
                     self.ready(&mut process, addrs);
                 }
+                () = checks(&mut process.checks) => {}
                 wish = beyond(wished, obeyed) => {
                     obeyed = wish;
                     let policy = if wish == Wish::Kill { AT_ONCE } else { self.spec.stop };
@@ -146,10 +156,15 @@ impl Life {
 
     fn ready(&self, process: &mut Process, addrs: BTreeMap<u16, SocketAddr>) {
         process.ready = Some(clock::now());
+        let specs = self.spec.checks.clone();
+        let (record, voice) = (Arc::clone(&self.record), self.voice.clone());
+        process.checks =
+            Some(Box::pin(check::run(specs, addrs.clone(), process.start, record, voice)));
         self.record.tell(Change::Ready { addrs });
     }
 
     async fn stop(&mut self, process: &mut Process, policy: StopPolicy) {
+        process.checks = None;
         self.record.stopping();
         if let Some(pid) = process.pid {
             self.tell_signal(pid, policy).await;
@@ -166,7 +181,8 @@ impl Life {
         Then::Again(delay)
     }
 
-    async fn ended(&mut self, process: &Process, exit: Exit, obeyed: Wish) -> Then {
+    async fn ended(&mut self, process: &mut Process, exit: Exit, obeyed: Wish) -> Then {
+        process.checks = None;
         let lived = process.start.elapsed();
         if process.ready.is_some_and(|ready| ready.elapsed() >= PROVEN_AFTER) {
             self.attempts.reset();
@@ -201,4 +217,16 @@ struct Process {
     start: Instant,
     ready: Option<Instant>,
     pid: Option<u32>,
+    /// From when it is ready until it is asked to stop or ends.
+    checks: Option<Checks>,
+}
+
+type Checks = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Goes on with the checks, if there are any to go on with.
+async fn checks(running: &mut Option<Checks>) {
+    match running {
+        Some(checks) => checks.await,
+        None => std::future::pending().await,
+    }
 }

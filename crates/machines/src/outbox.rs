@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{Notify, mpsc};
 use tracing::warn;
 
-use crate::{MachineEvent, MachineId};
+use crate::{Change, MachineEvent, MachineId};
 
 /// How many events of one machine wait for the reader.
 const WAITING_PER_MACHINE_MAX: usize = 8;
@@ -29,7 +29,20 @@ impl Outbox {
     /// Adds an event, giving up the oldest of the same machine if too many of it wait.
     pub(crate) fn push(&self, event: MachineEvent) {
         let mut waiting = self.lock();
-        let of_machine = |other: &MachineEvent| other.machine == event.machine;
+        if let Change::Checked(report) = &event.change {
+            // The same check has come to another result before the last was read.
+            waiting.retain(|other| match &other.change {
+                Change::Checked(last) => other.machine != event.machine || last.name != report.name,
+                _ => true,
+            });
+            waiting.push_back(event);
+            drop(waiting);
+            return self.0.filled.notify_one();
+        }
+        // Of each check only one waits, so that they need not be counted.
+        let of_machine = |other: &MachineEvent| {
+            other.machine == event.machine && !matches!(other.change, Change::Checked(_))
+        };
         if waiting.iter().filter(|other| of_machine(other)).count() >= WAITING_PER_MACHINE_MAX {
             let oldest = waiting.iter().position(of_machine).and_then(|at| waiting.remove(at));
             log_given_up(&event.machine, oldest.as_ref());
@@ -78,10 +91,32 @@ mod tests {
     use outlast_runtime::Tasks;
 
     use super::*;
-    use crate::Change;
+    use crate::{CheckReport, CheckStatus};
 
     fn event(machine: &MachineId, change: Change) -> MachineEvent {
         MachineEvent { machine: machine.clone(), change }
+    }
+
+    /// A machine whose place was overtaken by its own checks would get no traffic for the rest of its life.
+    #[tokio::test]
+    async fn checks_push_nothing_else_out_and_each_tells_its_last_result() {
+        let machine = MachineId::random();
+        let outbox = Outbox::default();
+        let ready = Change::Ready { addrs: BTreeMap::new() };
+        outbox.push(event(&machine, ready.clone()));
+        let checked = |name: &str, output: usize| {
+            let (name, output) = (name.to_owned(), output.to_string());
+            Change::Checked(CheckReport { name, status: CheckStatus::Critical, output })
+        };
+        for number in 0..100 {
+            outbox.push(event(&machine, checked("a", number)));
+            outbox.push(event(&machine, checked("b", number)));
+        }
+        let mut seen = Vec::new();
+        while !outbox.lock().is_empty() {
+            seen.push(outbox.next().await.change);
+        }
+        assert_eq!(seen, [ready, checked("a", 99), checked("b", 99)]);
     }
 
     #[tokio::test]

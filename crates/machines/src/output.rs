@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::mpsc;
 
+use crate::MachineId;
 use crate::line::{Level, LogLine, Provider};
-use crate::{LocalSpec, MachineId};
 
 /// A longer line is cut into several.
 const LINE_BYTES_MAX: usize = 16 * 1024;
@@ -25,8 +25,8 @@ pub(crate) struct Voice {
 }
 
 impl Voice {
-    pub(crate) fn new(spec: &LocalSpec, lines: mpsc::Sender<LogLine>) -> Self {
-        Self { lines, machine: spec.id.clone(), region: spec.region.clone(), dropped: 0 }
+    pub(crate) fn new(machine: &MachineId, region: &str, lines: mpsc::Sender<LogLine>) -> Self {
+        Self { lines, machine: machine.clone(), region: region.to_owned(), dropped: 0 }
     }
 
     /// Says a line. If the log takes none for a second, this one and the next are dropped, and then their number is told.

@@ -86,13 +86,18 @@ impl Record {
 
     /// Tells of a change and remembers the state that it leads to.
     pub(crate) fn tell(&self, change: Change) {
+        let mut now = self.lock();
         let state = match &change {
+            // Of the same life: checks end before it does.
+            Change::Checked(_) => {
+                self.outbox.push(MachineEvent { machine: self.id.clone(), change });
+                return;
+            }
             Change::Starting => MachineState::Starting,
             Change::Ready { .. } => MachineState::Ready,
             Change::Exited(_) | Change::StartFailed(_) => MachineState::BackingOff,
             Change::Stopped => MachineState::Stopped,
         };
-        let mut now = self.lock();
         // A machine that ends because it was asked to does not back off.
         let stopping = now.state == MachineState::Stopping && state == MachineState::BackingOff;
         if !stopping {

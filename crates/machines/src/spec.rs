@@ -8,7 +8,7 @@ use std::time::Duration;
 use outlast_runtime::backoff::Backoff;
 use outlast_runtime::guard::{GuardProgram, StopPolicy};
 
-use crate::MachineId;
+use crate::{CheckSpec, MachineId};
 
 /// A machine and its driver.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct LocalSpec {
     /// The TCP ports on which it believes to listen (`internal_port`). Where a value of `env` names the port, the
     /// machine gets a free local port instead; else it keeps this one, and only one machine on the host can have it.
     pub ports: BTreeMap<u16, Readiness>,
+    /// Its health checks, from when it is ready.
+    pub checks: Vec<CheckSpec>,
     /// How it is asked to stop: `kill_signal` and `kill_timeout`.
     pub stop: StopPolicy,
     /// How long to wait before it is started again; see [`default_backoff`].
@@ -63,17 +65,27 @@ pub enum Readiness {
 pub struct FixedSpec {
     /// Its name; see [`MachineId::random`].
     pub id: MachineId,
+    /// Where our log says that it is.
+    pub region: String,
     /// Its addresses by the internal port that they stand for.
     pub addrs: BTreeMap<u16, SocketAddr>,
+    /// Its health checks; their grace begins with us.
+    pub checks: Vec<CheckSpec>,
 }
 
 /// Machines at fixed addresses (`--to`, repeatable), each standing for `internal_port` of its service. They are ready
-/// at once; nothing checks yet whether they answer.
+/// at once; whether they answer is seen by their checks.
 #[must_use]
-pub fn fixed(internal_port: u16, addrs: &[SocketAddr]) -> Vec<MachineSpec> {
+pub fn fixed(
+    internal_port: u16,
+    addrs: &[SocketAddr],
+    region: &str,
+    checks: &[CheckSpec],
+) -> Vec<MachineSpec> {
     let machine = |addr: &SocketAddr| {
         let addrs = BTreeMap::from([(internal_port, *addr)]);
-        MachineSpec::Fixed(FixedSpec { id: MachineId::random(), addrs })
+        let (id, region, checks) = (MachineId::random(), region.to_owned(), checks.to_vec());
+        MachineSpec::Fixed(FixedSpec { id, region, addrs, checks })
     };
     addrs.iter().map(machine).collect()
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use outlast_runtime::Tasks;
+use outlast_runtime::{Tasks, clock};
 use tokio::sync::{mpsc, watch};
 
+use crate::check;
 use crate::local::Life;
 use crate::outbox::Outbox;
+use crate::output::Voice;
 use crate::ports::Ports;
 use crate::record::{MachineSnapshot, Record};
 use crate::{Change, FixedSpec, LogLine, MachineEvent, MachineSpec};
@@ -63,7 +65,7 @@ impl Supervisor {
                     MachineSpec::Local(spec) => {
                         Life::new(spec, Arc::clone(&record), ports, lines).run(wished).await;
                     }
-                    MachineSpec::Fixed(spec) => stand(spec, &record, wished).await,
+                    MachineSpec::Fixed(spec) => stand(spec, &record, lines, wished).await,
                 }
                 record.tell(Change::Stopped);
                 drop(counted);
@@ -115,9 +117,19 @@ pub(crate) async fn unwanted(wished: &mut watch::Receiver<Wish>) {
 }
 
 /// The life of a machine that somebody else runs.
-async fn stand(spec: FixedSpec, record: &Record, mut wished: watch::Receiver<Wish>) {
-    record.tell(Change::Ready { addrs: spec.addrs });
-    unwanted(&mut wished).await;
+async fn stand(
+    spec: FixedSpec,
+    record: &Arc<Record>,
+    lines: mpsc::Sender<LogLine>,
+    mut wished: watch::Receiver<Wish>,
+) {
+    record.tell(Change::Ready { addrs: spec.addrs.clone() });
+    let voice = Voice::new(&spec.id, &spec.region, lines);
+    let checks = check::run(spec.checks, spec.addrs, clock::now(), Arc::clone(record), voice);
+    tokio::select! {
+        () = unwanted(&mut wished) => {}
+        () = checks => {}
+    }
 }
 
 /// Counts a machine as alive until dropped, also by a panic.

@@ -36,6 +36,7 @@ fn spec(words: &[&str]) -> LocalSpec {
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
         ports: BTreeMap::from([(INTERNAL, Readiness::Awaited)]),
+        checks: Vec::new(),
         stop: StopPolicy { signal: StopSignal::Int, timeout: Duration::from_secs(5) },
         restart: Backoff::try_new(Duration::from_millis(1), Duration::from_millis(20), 0.5)
             .unwrap(),

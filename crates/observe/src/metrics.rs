@@ -391,6 +391,21 @@ impl Collector for LostLines {
 #[derive(Debug)]
 struct Gauges(Arc<OnceLock<PoolSource>>);
 
+type Count = (&'static str, &'static str, fn(&pool::Service) -> u64);
+
+/// What a service counts itself.
+const COUNTS: [Count; 3] = [
+    (
+        "retries",
+        "Exchanges that went to another machine because theirs could not be connected to",
+        |service| service.retries,
+    ),
+    ("retries_withheld", "Exchanges that did not because of the budget", |service| {
+        service.retries_withheld
+    }),
+    ("ejections", "Times that a machine was ejected", |service| service.ejections),
+];
+
 type GaugeRow = (Vec<(&'static str, String)>, i64);
 
 impl Collector for Gauges {
@@ -401,6 +416,8 @@ impl Collector for Gauges {
             ("slots_lingering", "Of those, upstream connections that linger", lingering(&pool)),
             ("slots_limit", "The limits of each machine", limits(&pool)),
             ("machine_ready", "1 if the machine takes traffic", ready(&pool)),
+            ("machine_ejected", "1 if it does not because it failed exchanges", ejected(&pool)),
+            ("check_passing", "1 if the machine's health check passes", checks(&pool)),
             ("reserve_slots_in_use", "Places of the reserve taken", reserve(&pool)),
             ("queue_length", "Exchanges that wait for a place", queues(&pool)),
             ("streams", "Exchanges in progress, waiting ones included", streams(&pool)),
@@ -409,6 +426,13 @@ impl Collector for Gauges {
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for (labels, value) in rows {
                 ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        for (name, help, count) in COUNTS {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for service in &pool.services {
+                let labels = [("service", service.name.as_str())];
+                ConstCounter::new(count(service)).encode(family.encode_family(&labels)?)?;
             }
         }
         // Without a service: they are counted all together, because their limit is.
@@ -447,6 +471,27 @@ fn lingering(pool: &pool::Pool) -> Vec<GaugeRow> {
 
 fn ready(pool: &pool::Pool) -> Vec<GaugeRow> {
     per_machine(pool, |_, machine| Some((machine.state == "ready").into()))
+}
+
+fn ejected(pool: &pool::Pool) -> Vec<GaugeRow> {
+    per_machine(pool, |_, machine| Some((machine.state == "ejected").into()))
+}
+
+fn checks(pool: &pool::Pool) -> Vec<GaugeRow> {
+    let mut rows = Vec::new();
+    for service in &pool.services {
+        for machine in &service.machines {
+            rows.extend(machine.checks.iter().map(|check| {
+                let labels = vec![
+                    ("service", service.name.clone()),
+                    ("machine", machine.id.clone()),
+                    ("check", check.name.clone()),
+                ];
+                (labels, (check.status == "passing").into())
+            }));
+        }
+    }
+    rows
 }
 
 fn reserve(pool: &pool::Pool) -> Vec<GaugeRow> {

@@ -61,6 +61,7 @@ pub struct Record {
     stage: AtomicU8,
     /// [`ENDED`], [`CLIENT_VANISHED`], [`MACHINE_VANISHED`].
     ends: AtomicU8,
+    pub(crate) attempts: AtomicU8,
     pub(crate) status: AtomicU16,
     /// The local port of its connection to a machine; 0 while there is none.
     port: AtomicU16,
@@ -127,9 +128,10 @@ impl Record {
         InQueue::new(&self.queued)
     }
 
-    /// A machine was chosen. One that sends the exchange on is followed by another.
+    /// A machine was chosen. One that sends the exchange on, or cannot be connected to, is followed by another.
     pub fn dispatched(&self, machine: MachineSlot) {
         self.machine.store(machine.0, Ordering::Relaxed);
+        self.attempts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// It has a connection to the machine, which has this port at our end; None: it has none any more.
@@ -318,6 +320,7 @@ impl Observe {
             service: u16::try_from(start.service).expect("a plan has few services"),
             stage: AtomicU8::new(0),
             ends: AtomicU8::new(0),
+            attempts: AtomicU8::new(0),
             status: AtomicU16::new(0),
             port: AtomicU16::new(0),
             machine: AtomicU32::new(NO_MACHINE),
@@ -444,6 +447,7 @@ impl RecordGuard {
             detail = outcome.detail(),
             cause = outcome.cause(),
             rule = outcome.rule(),
+            attempts = record.attempts.load(Ordering::Relaxed),
             sent_bytes = record.sent.load(Ordering::Relaxed),
             received_bytes = record.received.load(Ordering::Relaxed),
             queued_ms = record.queued.milliseconds(),

@@ -85,6 +85,7 @@ impl Observe {
             path: record.path.to_string(),
             stage: record.stage().name().to_owned(),
             machine: (machine != NO_MACHINE).then(|| self.machine_name(MachineSlot(machine))),
+            attempts: record.attempts.load(Ordering::Relaxed),
             status: (status != 0).then_some(status),
             age_ms: age_ms.into(),
             idle_ms: age_ms.saturating_sub(record.progress_ms.load(Ordering::Relaxed)).into(),

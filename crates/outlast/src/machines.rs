@@ -5,10 +5,12 @@ use std::path::Path;
 
 use anyhow::Context;
 use outlast_config::format_duration;
-use outlast_config::{Command, Group, KillSignal, Machines, Plan, Service, ServiceKind};
+use outlast_config::{
+    Command, Group, HealthCheck, KillSignal, Machines, Plan, Probe, Service, ServiceKind,
+};
 use outlast_machines::{
-    GuardProgram, LocalSpec, MachineId, MachineSpec, Readiness, StopPolicy, StopSignal,
-    default_backoff, fixed,
+    CheckSpec, GuardProgram, LocalSpec, MachineId, MachineSpec, ProbeSpec, Readiness, StopPolicy,
+    StopSignal, default_backoff, fixed,
 };
 
 use crate::cli::{AccessArgs, LogArgs};
@@ -26,7 +28,8 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) fn specs(plan: &Plan, around: &Surroundings<'_>) -> Result<Vec<MachineSpec>, Failure> {
     let groups = match &plan.machines {
         Machines::Fixed(addresses) => {
-            return Ok(fixed(plan.services[0].internal_port, addresses));
+            let checks = checks(plan, |_| true);
+            return Ok(fixed(plan.services[0].internal_port, addresses, &plan.region, &checks));
         }
         Machines::Local(groups) => groups,
     };
@@ -48,8 +51,8 @@ fn local(
     guard: &GuardProgram,
     around: &Surroundings<'_>,
 ) -> Result<LocalSpec, Failure> {
-    let serves =
-        |service: &&Service| service.groups.is_empty() || service.groups.contains(&group.name);
+    let is_meant = |groups: &[String]| groups.is_empty() || groups.contains(&group.name);
+    let serves = |service: &&Service| is_meant(&service.groups);
     let mut ports = BTreeMap::new();
     for service in plan.services.iter().filter(serves) {
         let readiness = match service.kind {
@@ -61,7 +64,14 @@ fn local(
             *known = readiness;
         }
     }
+    let checks = checks(plan, is_meant);
     let mut env = group.env.clone();
+    // Where the environment names the port of a check, it is rewritten like those of services.
+    for check in &checks {
+        if env.values().any(|value| *value == check.port.to_string()) {
+            ports.entry(check.port).or_insert(Readiness::NotAwaited);
+        }
+    }
     let command = match &group.command {
         Command::Program(words) => words.clone(),
         Command::Desktop => {
@@ -82,11 +92,48 @@ fn local(
         command,
         env,
         ports,
+        checks,
         stop: StopPolicy { signal: stop_signal(group.kill_signal), timeout: group.kill_timeout },
         restart: default_backoff(),
         cwd: None,
         guard: guard.clone(),
     })
+}
+
+/// What is checked of a machine of which `is_meant` says whether it is of some groups. The ports of a service share its
+/// checks.
+fn checks(plan: &Plan, is_meant: impl Fn(&[String]) -> bool) -> Vec<CheckSpec> {
+    let mut specs: Vec<CheckSpec> = Vec::new();
+    for service in plan.services.iter().filter(|service| is_meant(&service.groups)) {
+        for check in &service.checks {
+            let known = specs.iter().position(|spec| spec.name == check.name);
+            let index = known.unwrap_or_else(|| {
+                specs.push(check_spec(check));
+                specs.len() - 1
+            });
+            specs[index].exposed.push(service.listen.port());
+        }
+    }
+    specs.extend(plan.checks.iter().filter(|check| is_meant(&check.groups)).map(check_spec));
+    specs
+}
+
+fn check_spec(check: &HealthCheck) -> CheckSpec {
+    let probe = match check.probe.clone() {
+        Probe::Tcp => ProbeSpec::Tcp,
+        Probe::Http(http) => {
+            ProbeSpec::Http { method: http.method, path: http.path, headers: http.headers }
+        }
+    };
+    CheckSpec {
+        name: check.name.clone(),
+        port: check.port,
+        probe,
+        interval: check.interval,
+        timeout: check.timeout,
+        grace: check.grace,
+        exposed: Vec::new(),
+    }
 }
 
 /// What the desktop of a machine needs to agree with us.

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use outlast_machines::{Exit, ExitReport, Next};
+use outlast_machines::{CheckReport, Exit, ExitReport, Next};
 
 use crate::cli::LogArgs;
 use crate::logging;
@@ -36,6 +36,17 @@ impl News {
             }
             Self::Quiet => {
                 tracing::debug!(machine, exit, lived_ms, restart_in_ms, "the machine ended");
+            }
+        }
+    }
+
+    pub(crate) fn checked(self, machine: &str, report: &CheckReport) {
+        let CheckReport { name, status, output } = report;
+        let (check, status) = (name.as_str(), status.name());
+        match self {
+            Self::Loud => tracing::info!(machine, check, status, output, "the machine was checked"),
+            Self::Quiet => {
+                tracing::debug!(machine, check, status, output, "the machine was checked");
             }
         }
     }

@@ -14,8 +14,10 @@ use anyhow::Context;
 use outlast_access::{Gate, Visit};
 use outlast_config::{Flags, Machines, Plan};
 use outlast_dashboard::Dashboard;
-use outlast_gateway::{Admittance, Gateway, GatewayOptions, OwnRequest};
-use outlast_machines::{Change, LineThread, LogLine, MachineEvent, MachineSpec, Supervisor};
+use outlast_gateway::{Admittance, CheckStatus, Checked, Gateway, GatewayOptions, OwnRequest};
+use outlast_machines::{
+    Change, CheckReport, LineThread, LogLine, MachineEvent, MachineSpec, Supervisor,
+};
 use outlast_observe::{CountSource, Observe};
 use outlast_runtime::lossy::LostLines;
 use outlast_runtime::{Phase, Phases, Tasks};
@@ -171,6 +173,10 @@ impl Up {
                 }
             }
             Change::Starting => {}
+            Change::Checked(report) => {
+                self.gateway.machine_checked(machine, checked(&report));
+                self.news.checked(machine, &report);
+            }
             Change::Exited(report) => {
                 self.gateway.machine_lost(machine);
                 self.news.ended(machine, report);
@@ -245,6 +251,16 @@ impl Up {
         tracing::info!(late = late.len(), "ended");
         Ok(if late.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
     }
+}
+
+/// From the words of who checks to those of who decides.
+fn checked(report: &CheckReport) -> Checked<'_> {
+    let status = match report.status {
+        outlast_machines::CheckStatus::Passing => CheckStatus::Passing,
+        outlast_machines::CheckStatus::Warning => CheckStatus::Warning,
+        outlast_machines::CheckStatus::Critical => CheckStatus::Critical,
+    };
+    Checked { name: &report.name, status, output: &report.output }
 }
 
 /// Stops the machines, each in its way. Whoever asks once more does not want to wait for that.

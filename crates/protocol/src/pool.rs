@@ -54,6 +54,15 @@ pub struct Service {
     /// How long one more client would have to wait for a place: 0 if one is free, null if that is not known yet or nobody
     /// more may wait.
     pub queue_estimate_ms: Option<u64>,
+    /// Exchanges that went to another machine because theirs could not be connected to, since the start.
+    #[serde(default)]
+    pub retries: u64,
+    /// Exchanges that could have, but for the budget.
+    #[serde(default)]
+    pub retries_withheld: u64,
+    /// How often a machine was ejected.
+    #[serde(default)]
+    pub ejections: u64,
     /// In the order of their start.
     pub machines: Vec<Machine>,
     /// Exchanges in the service now, whether shown or not.
@@ -75,12 +84,25 @@ pub struct Limits {
 }
 
 /// One machine of a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// As in the logs.
     pub id: String,
-    /// `ready` or `lost`.
+    /// `ready`, `checking` (a check of the service has not passed yet), `unhealthy` (one has failed), `ejected` (it failed
+    /// exchanges) or `lost`.
     pub state: String,
+    /// When it entered that state, RFC 3339.
+    #[serde(default)]
+    pub since: String,
+    /// Why it takes no traffic. Absent if it does, and if it does not run.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Absent unless it is.
+    #[serde(default)]
+    pub ejected: Option<Ejected>,
+    /// Its health checks: those of the service, then those at the top of `fly.toml`.
+    #[serde(default)]
+    pub checks: Vec<Check>,
     /// Places taken under the limits.
     pub in_flight: u32,
     /// Of those, upstream connections that linger unused.
@@ -89,6 +111,36 @@ pub struct Machine {
     pub reserve_in_use: u32,
     /// `below soft`, `soft to hard` or `at hard`.
     pub level: String,
+}
+
+/// A machine that failed exchanges and gets none for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ejected {
+    /// What it did.
+    pub reason: String,
+    /// RFC 3339.
+    pub since: String,
+    /// RFC 3339. A check that recovers ends it sooner, and so does the loss of all other machines.
+    pub until: String,
+}
+
+/// A health check of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// As in the log: NAME of `[checks.NAME]`, or one such as `servicecheck-00-http-8080`.
+    pub name: String,
+    /// `http` or `tcp`.
+    pub kind: String,
+    /// The port on which the app believes to listen.
+    pub port: u16,
+    /// Whether the machine takes no traffic unless it passes.
+    pub gates: bool,
+    /// `passing`, `warning` (a failure does not count yet) or `critical`.
+    pub status: String,
+    /// When it came to that, RFC 3339.
+    pub since: String,
+    /// What the machine said, or why it failed.
+    pub output: String,
 }
 
 /// One exchange in progress.
@@ -108,6 +160,9 @@ pub struct Exchange {
     pub stage: String,
     /// Absent until one is chosen.
     pub machine: Option<String>,
+    /// How many machines it was led to, one after the other: above 1 after a retry or a `fly-replay`.
+    #[serde(default)]
+    pub attempts: u8,
     /// Absent until the response head.
     pub status: Option<u16>,
     /// Since the request head was complete.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::services::{FLY_INTERNAL_PORT, HTTP_SERVICE};
 use super::{Checker, Fly, Picked};
 use crate::diagnostic::Diagnostic;
 use crate::duration::format_duration;
@@ -93,7 +94,7 @@ impl Checker<'_> {
         let mut checks = Vec::new();
         for written in &fly.checks {
             self.check_groups_of_check(fly, written);
-            let Some(check) = self.top_check(written, fly) else { continue };
+            let Some(check) = self.top_check(written, fly, services) else { continue };
             if checks
                 .iter()
                 .chain(services.iter().flat_map(|one| &one.checks))
@@ -111,7 +112,12 @@ impl Checker<'_> {
         checks
     }
 
-    fn top_check(&mut self, check: &fly::Check, fly: &fly::Written) -> Option<HealthCheck> {
+    fn top_check(
+        &mut self,
+        check: &fly::Check,
+        fly: &fly::Written,
+        services: &[Service],
+    ) -> Option<HealthCheck> {
         let name = &check.name;
         let kind = check.kind.as_ref().map_or("", |kind| &kind.value);
         if !matches!(kind, "http" | "tcp") {
@@ -122,7 +128,7 @@ impl Checker<'_> {
             self.say(Diagnostic::error(message).at(self.fly_at(span)));
             return None;
         }
-        let port = self.top_port(check, fly);
+        let port = self.top_port(check, fly, services);
         let [interval, timeout, grace] =
             [(&check.interval, INTERVAL), (&check.timeout, TIMEOUT), (&check.grace_period, GRACE)]
                 .map(|(written, default)| self.not_negative(written, default));
@@ -174,22 +180,32 @@ impl Checker<'_> {
         )
     }
 
-    fn top_port(&mut self, check: &fly::Check, fly: &fly::Written) -> Option<u16> {
+    /// As written, or that of `http_service`; with `--to` that one stands for the port of the address.
+    fn top_port(
+        &mut self,
+        check: &fly::Check,
+        fly: &fly::Written,
+        services: &[Service],
+    ) -> Option<u16> {
         let name = &check.name;
+        let http = services.iter().find(|service| service.name == HTTP_SERVICE);
         if let Some(port) = &check.port {
-            return self.port(&format!("checks.{name}.port"), port.value, &port.span);
+            let asked = self.port(&format!("checks.{name}.port"), port.value, &port.span)?;
+            let written = fly.http_service.as_ref().map(|http| &http.common.internal_port);
+            let is_http = written.is_some_and(|written| {
+                written.as_ref().map_or(FLY_INTERNAL_PORT.into(), |port| port.value) == port.value
+            });
+            return Some(http.filter(|_| is_http).map_or(asked, |http| http.internal_port));
         }
-        let http = fly.http_service.as_ref().and_then(|http| http.common.internal_port.as_ref());
-        // A wrong one has been told of where it stands.
-        let port = http.and_then(|port| u16::try_from(port.value).ok()).filter(|port| *port != 0);
-        if port.is_none() {
+        // One that is wrong has been told of where it stands.
+        if http.is_none() && fly.http_service.is_none() {
             let message = format!(
                 "Check '{name}' has no port set and there is no http_service to take it from"
             );
             let at = self.fly_at(&check.span);
             self.say(Diagnostic::error(message).at(at).hint("write port = 8080"));
         }
-        port
+        http.map(|http| http.internal_port)
     }
 
     fn check_groups_of_check(&mut self, fly: &fly::Written, check: &fly::Check) {

@@ -23,7 +23,7 @@ const HTTP_PORT: u16 = 8080;
 const DESKTOP_PORT: u16 = 8081;
 
 /// Where Fly's HTTP services listen in their machines when nothing is written.
-const FLY_INTERNAL_PORT: u16 = 8080;
+pub(super) const FLY_INTERNAL_PORT: u16 = 8080;
 
 /// Ports below 1024 belong to root. 80 and 443 thus become 8080 and 8443, as people expect.
 const PRIVILEGED_SHIFT: u16 = 8000;

@@ -50,6 +50,7 @@ fn own() {
         command: words.map(str::to_owned).to_vec(),
         env: [("PORT".to_owned(), "8081".to_owned())].into(),
         ports: [(8081, Readiness::Awaited)].into(),
+        checks: Vec::new(),
         stop: StopPolicy { signal: StopSignal::Int, timeout: Duration::from_secs(1) },
         restart: default_backoff(),
         cwd: None,

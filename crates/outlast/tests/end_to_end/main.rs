@@ -9,6 +9,7 @@ mod deaths;
 mod descriptors;
 mod door;
 mod drill;
+mod health;
 mod incident;
 mod logs;
 mod peers;
