@@ -3,8 +3,8 @@
 use std::task::{Context, Poll, Waker};
 
 use outlast_http1::{
-    Exchange, Failure, Finished, HeartbeatRule, Inbox, Observer, ReadHead, RepeatRule, ReplayRule,
-    Request, RequestTarget, ResponseRules, Version, is_forwarding_claim,
+    Exchange, Failure, Finished, HeartbeatRule, Inbox, Observer, PENDING_MAX, ReadHead, RepeatRule,
+    ReplayRule, Request, RequestTarget, ResponseRules, Version, is_forwarding_claim,
 };
 
 use crate::pieces::Pieces;
@@ -94,6 +94,7 @@ fn rules(request: &Request) -> ResponseRules {
         upgrade: request.upgrade.clone(),
         heartbeat: HeartbeatRule::Never,
         begun: None,
+        buffer_max: PENDING_MAX,
     }
 }
 

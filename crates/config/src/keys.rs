@@ -175,6 +175,13 @@ const KEYS: &[KeyDoc] = &[
         doc: "so much of a request body, or all of it, comes within `clocks.head` before it takes a place; at most \"64KiB\"; 0: none, for bodies that are talked over",
     },
     KeyDoc {
+        key: "exchange.buffer_max",
+        env: Some("OUTLAST_EXCHANGE_BUFFER_MAX"),
+        flag: None,
+        default: "\"1MiB\"",
+        doc: "so much is kept unsent for a peer that does not read, per direction: by the kernel, and again by the gateway (of that never more than 256 KiB); from \"16KiB\" to \"64MiB\"",
+    },
+    KeyDoc {
         key: "eject.failures",
         env: Some("OUTLAST_EJECT_FAILURES"),
         flag: None,
@@ -445,8 +452,8 @@ mod tests {
         assert_eq!(
             sections(),
             [
-                "listen", "queue", "reserve", "clocks", "upstream", "eject", "retry", "drain",
-                "route", "agent", "machine"
+                "listen", "queue", "reserve", "clocks", "upstream", "exchange", "eject", "retry",
+                "drain", "route", "agent", "machine"
             ]
         );
     }

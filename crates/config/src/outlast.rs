@@ -46,6 +46,8 @@ pub struct Written {
     pub upstream_idle_timeout: Option<Located<Duration>>,
     /// `upstream.request_buffer`.
     pub upstream_request_buffer: Option<Located<ByteSize>>,
+    /// `exchange.buffer_max`.
+    pub exchange_buffer_max: Option<Located<ByteSize>>,
     /// `eject.failures`.
     pub eject_failures: Option<Located<u32>>,
     /// `eject.time`.
@@ -175,6 +177,7 @@ fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
             written.retry_percent = setting(&mut section, "percent");
             written.retry_min = setting(&mut section, "min");
         }
+        "exchange" => written.exchange_buffer_max = setting(&mut section, "buffer_max"),
         "drain" => written.drain_grace = setting(&mut section, "grace"),
         "agent" => {
             written.agent_kind = setting(&mut section, "kind");

@@ -167,6 +167,7 @@ fn every_variable_of_the_reference_is_read() {
         ("OUTLAST_UPSTREAM_LINGER", "hold"),
         ("OUTLAST_UPSTREAM_IDLE_TIMEOUT", "7s"),
         ("OUTLAST_UPSTREAM_REQUEST_BUFFER", "7KiB"),
+        ("OUTLAST_EXCHANGE_BUFFER_MAX", "70KiB"),
         ("OUTLAST_EJECT_FAILURES", "7"),
         ("OUTLAST_EJECT_TIME", "7s"),
         ("OUTLAST_EJECT_TIME_MAX", "7m"),

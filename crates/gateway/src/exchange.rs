@@ -294,6 +294,7 @@ fn begin(
         },
         upgrade: request.upgrade.take(),
         begun: begun.map(notice::kind),
+        buffer_max: lane.shared.plan.buffer_max,
         heartbeat: match lane.settings(route).heartbeat {
             Some(_) => HeartbeatRule::BetweenMessages,
             None => HeartbeatRule::Never,

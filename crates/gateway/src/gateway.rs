@@ -146,10 +146,11 @@ impl Gateway {
     ) -> Result<Self, BindError> {
         let mut bound = Vec::new();
         for service in &plan.services {
-            let listeners = listener::bind(service.listen, options.threads).map_err(|source| {
-                let (service, address) = (service.name.clone(), service.listen);
-                BindError::Listen { service, address, source }
-            })?;
+            let listeners = listener::bind(service.listen, options.threads, plan.buffer_max)
+                .map_err(|source| {
+                    let (service, address) = (service.name.clone(), service.listen);
+                    BindError::Listen { service, address, source }
+                })?;
             bound.push(listeners);
         }
         let address = |listeners: &Vec<std::net::TcpListener>| listeners[0].local_addr();

@@ -93,6 +93,7 @@ mod tests {
                 repeat: RepeatRule::Never,
                 heartbeat: HeartbeatRule::BetweenMessages,
                 begun: None,
+                buffer_max: 16 * 1024,
                 upgrade: None,
             };
             let exchange = Exchange::new(&mut request, b"", rules, &mut inbox).expect("no body");

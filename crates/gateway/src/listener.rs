@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 /// Connections that may wait to be accepted, per socket; the kernel may allow fewer.
 const BACKLOG: i32 = 4096;
@@ -15,11 +15,16 @@ pub(crate) const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 5;
 
-/// Binds `count` sockets to one address.
-pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+/// Binds `count` sockets to one address. Of what a client does not take, the kernel keeps at most `unsent_max` bytes, and what
+/// is on its way.
+pub(crate) fn bind(
+    address: SocketAddr,
+    count: usize,
+    unsent_max: usize,
+) -> io::Result<Vec<TcpListener>> {
     // With SO_REUSEPORT from the start, a second gateway of the same user would take half of the connections, unnoticed.
     // So the first socket is bound alone, which proves that the address is free; then it shares, with ourselves.
-    let first = socket(address)?;
+    let first = socket(address, unsent_max)?;
     first.bind(&address.into())?;
     let address = first.local_addr()?;
     let mut listeners = Vec::with_capacity(count);
@@ -28,7 +33,7 @@ pub(crate) fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListe
     }
     listeners.push(listen(first)?);
     for _ in 1..count {
-        let next = socket(address.as_socket().expect("an IP address was bound"))?;
+        let next = socket(address.as_socket().expect("an IP address was bound"), unsent_max)?;
         next.set_reuse_port(true)?;
         next.bind(&address)?;
         listeners.push(listen(next)?);
@@ -44,15 +49,29 @@ pub(crate) fn keepalive() -> TcpKeepalive {
         .with_retries(KEEPALIVE_RETRIES)
 }
 
-fn socket(address: SocketAddr) -> io::Result<Socket> {
+fn socket(address: SocketAddr, unsent_max: usize) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restart must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    // Accepted sockets inherit both: no system call per connection.
+    // Accepted sockets inherit all of it: no system call per connection.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&keepalive())?;
+    bound_unsent(&SockRef::from(&socket), unsent_max)?;
     Ok(socket)
+}
+
+/// Without a bound the send buffer grows to `net.ipv4.tcp_wmem` (4 MiB) for a peer that does not read. A fixed send buffer
+/// would bound what is on its way too, and with it the speed over long distances; this does not.
+#[cfg(target_os = "linux")]
+pub(crate) fn bound_unsent(socket: &SockRef<'_>, unsent_max: usize) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(u32::try_from(unsent_max).unwrap_or(u32::MAX))
+}
+
+/// Elsewhere the system's own bound holds.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn bound_unsent(_socket: &SockRef<'_>, _unsent_max: usize) -> io::Result<()> {
+    Ok(())
 }
 
 fn listen(socket: Socket) -> io::Result<TcpListener> {
@@ -64,15 +83,16 @@ fn listen(socket: Socket) -> io::Result<TcpListener> {
 mod tests {
     use super::*;
 
+    const UNSENT_MAX: usize = 64 * 1024;
     const ANY: &str = "127.0.0.1:0";
 
     #[test]
     fn threads_share_a_port_that_nobody_else_can_share() {
-        let ours = bind(ANY.parse().expect("an address"), 3).expect("a free port");
+        let ours = bind(ANY.parse().expect("an address"), 3, UNSENT_MAX).expect("a free port");
         let address = ours[0].local_addr().expect("bound");
         assert!(ours.iter().all(|listener| listener.local_addr().expect("bound") == address));
         for count in [1, 2] {
-            let error = bind(address, count).expect_err("taken");
+            let error = bind(address, count, UNSENT_MAX).expect_err("taken");
             assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         }
     }

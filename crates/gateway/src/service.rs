@@ -33,6 +33,8 @@ const QUEUE_SEEN_FOR: Duration = Duration::from_millis(500);
 pub(crate) struct Service {
     pub(crate) index: usize,
     pub(crate) plan: outlast_config::Service,
+    /// The plan's: what a machine does not take is bounded by it too.
+    pub(crate) buffer_max: usize,
     pub(crate) admission: Admission,
     /// Upstream connections that serve or hold an exchange: what the sockets say (rule 6).
     pub(crate) sockets: Arc<AtomicUsize>,
@@ -70,6 +72,7 @@ impl Service {
         Self {
             index,
             plan: service.clone(),
+            buffer_max: plan.buffer_max,
             admission: Admission::new(settings, plan.queue.timeout),
             sockets: Arc::new(AtomicUsize::new(0)),
             machines: RwLock::default(),

@@ -90,7 +90,7 @@ pub(crate) async fn serve<T: Transport>(lane: Arc<Lane>, mut client: T, peer: So
     // However it is cut, neither side may take what it got for everything.
     client.abort_on_drop();
     dispatch.stream.abort_on_drop();
-    let mut tunnel = Tunnel::new(&mut inbox);
+    let mut tunnel = Tunnel::new(&mut inbox, lane.shared.plan.buffer_max);
     let (mut vigil, mut clocks) = (Vigil::default(), Clocks::default());
     let moved = poll_fn(|cx| {
         if let Poll::Ready(by) = record.poll_ended(cx) {

@@ -107,8 +107,9 @@ impl Dispatch {
             Ok(Err(error)) => return Err(ConnectError::new(service, error)),
             Err(_elapsed) => return Err(ConnectError::TimedOut),
         };
-        // It fails only on a socket that is dead already, which the first write will tell.
+        // These fail only on a socket that is dead already, which the first write will tell.
         stream.set_nodelay(true).ok();
+        listener::bound_unsent(&SockRef::from(&stream), service.buffer_max).ok();
         // Four system calls, of which a machine on this host needs none: its kernel is ours, and does not vanish alone.
         if !address.ip().to_canonical().is_loopback() {
             SockRef::from(&stream).set_tcp_keepalive(&listener::keepalive()).ok();

@@ -43,8 +43,10 @@ pub(crate) enum FlowError {
 pub(crate) struct Flow {
     body: Body,
     pending: Vec<u8>,
-    written: usize,
+    written: u32,
     read_limit: u32,
+    /// What the read size may become: so much is held at most for a receiver that does not read.
+    read_max: u32,
     /// Where signs of life may be put in, followed for that alone.
     messages: Option<Messages>,
     /// Whether `pending` is the rest of such a sign.
@@ -67,18 +69,25 @@ impl<F: FnMut(usize)> Sink for F {
 impl Flow {
     /// A direction that moves `body`, after `first` has been written.
     #[must_use]
-    pub(crate) fn new(body: Body, first: Vec<u8>) -> Self {
-        Self::with_messages(body, first, None)
+    pub(crate) fn new(body: Body, first: Vec<u8>, buffer_max: usize) -> Self {
+        Self::with_messages(body, first, buffer_max, None)
     }
 
     /// As [`Flow::new`]; signs of life may be put between the messages.
     #[must_use]
-    pub(crate) fn with_messages(body: Body, first: Vec<u8>, messages: Option<Messages>) -> Self {
+    pub(crate) fn with_messages(
+        body: Body,
+        first: Vec<u8>,
+        buffer_max: usize,
+        messages: Option<Messages>,
+    ) -> Self {
+        let read_max = u32::try_from(buffer_max).unwrap_or(u32::MAX);
         Self {
             body,
             pending: first,
             written: 0,
             read_limit: READ_BYTES_MIN,
+            read_max: read_max.clamp(READ_BYTES_MIN, READ_BYTES_MAX),
             messages,
             is_amid_beat: false,
             conduit: None,
@@ -150,13 +159,13 @@ impl Flow {
         destination: &mut D,
         moved: &mut impl Sink,
     ) -> Poll<Result<(), FlowError>> {
-        while self.written < self.pending.len() {
-            let rest = &self.pending[self.written..];
+        while self.written() < self.pending.len() {
+            let rest = &self.pending[self.written()..];
             let count = ready!(destination.poll_write(cx, rest)).map_err(FlowError::Write)?;
             if count == 0 {
                 return Poll::Ready(Err(FlowError::Write(io::ErrorKind::WriteZero.into())));
             }
-            self.written += count;
+            self.written += u32::try_from(count).expect("little is held");
             if !self.is_amid_beat {
                 moved.moved(count);
             }
@@ -176,7 +185,7 @@ impl Flow {
     /// Takes back what the receiver has not taken.
     pub(crate) fn take_pending(&mut self) -> Vec<u8> {
         let mut pending = std::mem::take(&mut self.pending);
-        pending.drain(..std::mem::take(&mut self.written));
+        pending.drain(..std::mem::take(&mut self.written) as usize);
         pending
     }
 
@@ -185,10 +194,15 @@ impl Flow {
         self.written > 0
     }
 
+    /// How many of the pending bytes the receiver has taken.
+    fn written(&self) -> usize {
+        self.written as usize
+    }
+
     /// How many bytes the receiver has not taken yet.
     pub(crate) fn waiting(&self) -> usize {
         let in_pipe = self.conduit.as_ref().map_or(0, |conduit| conduit.filled());
-        self.pending.len() - self.written + in_pipe
+        self.pending.len() - self.written() + in_pipe
     }
 
     /// Whether nothing of what was given to [`Flow::new`] has reached the receiver.
@@ -270,7 +284,7 @@ impl Flow {
             }
         }
         if bytes.len() == self.read_limit as usize {
-            self.read_limit = (self.read_limit * 2).min(READ_BYTES_MAX);
+            self.read_limit = (self.read_limit * 2).min(self.read_max);
         }
         Ok(())
     }
@@ -309,7 +323,7 @@ mod tests {
     }
 
     async fn relay(body: Body, wire: &[u8]) -> Moved {
-        relay_flow(Flow::new(body, Vec::new()), wire).await
+        relay_flow(Flow::new(body, Vec::new(), PENDING_MAX), wire).await
     }
 
     /// Sends `wire` and closes; moves what is the body of it to a receiver that takes it in pieces.
@@ -369,7 +383,8 @@ mod tests {
     async fn bulk_among_messages_is_seen() {
         let bytes = [vec![b'a'; BULK], b"\n".to_vec()].concat();
         let messages = Messages::Lines(crate::messages::LineAt::Between);
-        let flow = Flow::with_messages(Body::until_close(), Vec::new(), Some(messages));
+        let flow =
+            Flow::with_messages(Body::until_close(), Vec::new(), PENDING_MAX, Some(messages));
         let moved = relay_flow(flow, &bytes).await;
         assert!(moved.result.is_ok() && moved.received == bytes);
         assert_eq!((moved.counted, moved.pipes_max), (bytes.len(), 0));
@@ -406,7 +421,7 @@ mod tests {
         let (mut sender, mut source) = tokio::io::duplex(2 * BULK);
         let (mut destination, _receiver) = tokio::io::duplex(2 * BULK);
         sender.write_all(&bulk(BULK)).await.expect("room");
-        let mut flow = Flow::new(Body::until_close(), Vec::new());
+        let mut flow = Flow::new(Body::until_close(), Vec::new(), PENDING_MAX);
         let mut turns = Vec::new();
         while turns.iter().sum::<usize>() < BULK {
             let mut turn = 0;
@@ -422,12 +437,34 @@ mod tests {
         assert!((TURN_BYTES..TURN_BYTES + SCRATCH_BYTES).contains(&most), "{turns:?}");
     }
 
+    /// A receiver that takes nothing after it has taken much: what is held of it is one read, and reads are no larger than asked.
+    #[tokio::test]
+    async fn no_more_is_held_than_asked() {
+        for (buffer_max, held) in
+            [(1, 16 * 1024), (32 * 1024, 32 * 1024), (usize::MAX, PENDING_MAX)]
+        {
+            let (mut sender, mut source) = tokio::io::duplex(2 * BULK);
+            let (mut destination, _receiver) = tokio::io::duplex(BULK);
+            sender.write_all(&bulk(2 * BULK)).await.expect("room");
+            let mut flow = Flow::new(Body::until_close(), Vec::new(), buffer_max);
+            while flow.waiting() == 0 {
+                let polled = poll_fn(|cx| {
+                    let excess = &mut Vec::new();
+                    Poll::Ready(flow.poll(cx, &mut source, &mut destination, &mut |_| {}, excess))
+                });
+                assert!(polled.await.is_pending(), "nobody reads");
+            }
+            let waiting = flow.waiting();
+            assert!((held / 2..=held).contains(&waiting), "{buffer_max}: {waiting}");
+        }
+    }
+
     /// Tunnels that had carried much once kept the few pipes that there are.
     #[tokio::test]
     async fn a_pipe_that_carries_little_is_given_back() {
         let ((mut sender, mut source), (mut destination, mut receiver)) =
             (sockets().await, sockets().await);
-        let mut flow = Flow::new(Body::until_close(), Vec::new());
+        let mut flow = Flow::new(Body::until_close(), Vec::new(), PENDING_MAX);
         let relay = poll_fn(|cx| {
             let excess = &mut Vec::new();
             flow.poll(cx, &mut source, &mut destination, &mut |_| {}, excess)

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::body::{Body, BodyError};
 use crate::head::{HEAD_BYTES_MAX, HeadError};
 use crate::inbox::Inbox;
-use crate::pump::{Flow, FlowError};
+use crate::pump::{Flow, FlowError, PENDING_MAX};
 use crate::request::Request;
 use crate::response::{RepeatRule, Replay, ReplayRule, ResponseRules, Tail};
 use crate::transport::Transport;
@@ -144,7 +144,7 @@ impl Exchange {
         let mut wire = std::mem::take(&mut request.wire);
         wire.extend_from_slice(lines);
         wire.extend_from_slice(b"\r\n");
-        let mut up = Flow::new(request.body.clone(), wire);
+        let mut up = Flow::new(request.body.clone(), wire, rules.buffer_max);
         if !inbox.is_empty() {
             let mut bytes = inbox.drain();
             let consumed = up.feed(&mut bytes)?;
@@ -170,7 +170,7 @@ impl Exchange {
         heads.rules.replay = rule;
         heads.partial = Vec::new();
         let request = heads.request.as_deref().expect("only a request that was kept is sent on");
-        self.up = Flow::new(Body::none(), request.to_vec());
+        self.up = Flow::new(Body::none(), request.to_vec(), PENDING_MAX);
         self.up_state = Up::Unsent;
     }
 
@@ -239,7 +239,7 @@ impl Exchange {
         if !self.up.is_unsent() {
             let again = heads.request.as_deref().filter(|_| heads.may_repeat());
             let Some(request) = again else { return false };
-            self.up = Flow::new(Body::none(), request.to_vec());
+            self.up = Flow::new(Body::none(), request.to_vec(), PENDING_MAX);
         }
         self.up_state = Up::Unsent;
         true
@@ -361,7 +361,8 @@ impl Exchange {
                     // Neither side of a tunnel that is cut may take what it got for everything.
                     client.abort_on_drop();
                     machine.abort_on_drop();
-                    self.down = Down::Tunnel(Box::new(Tunnel::upgraded(inbox, first)));
+                    let tunnel = Tunnel::upgraded(inbox, first, heads.rules.buffer_max);
+                    self.down = Down::Tunnel(Box::new(tunnel));
                     observer.responded(101);
                 }
             }
@@ -399,7 +400,7 @@ impl Exchange {
         *machine_keep_alive &= excess.is_empty();
         if *tail != Tail::None {
             let tail = std::mem::replace(tail, Tail::None);
-            *flow = Flow::new(Body::none(), tail.bytes().to_vec());
+            *flow = Flow::new(Body::none(), tail.bytes().to_vec(), PENDING_MAX);
             ready!(flow.poll_flush(cx, client, &mut moved)).map_err(down_failure)?;
         }
         if is_delimited_by_close {

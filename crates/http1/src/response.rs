@@ -39,6 +39,9 @@ pub struct ResponseRules {
     /// whole messages in whole chunks. Then the machine's body follows without its head, if it is one that can; else the head
     /// is refused with [`HeadError::NotContinued`].
     pub begun: Option<MessageKind>,
+    /// The most bytes held for a peer that does not read, per direction: at least 16 KiB, at most
+    /// [`PENDING_MAX`](crate::PENDING_MAX).
+    pub buffer_max: usize,
     /// The protocols to which the request asked to change. None: a change is a fault of the machine.
     pub upgrade: Option<Box<str>>,
 }
@@ -314,6 +317,7 @@ mod tests {
             repeat: RepeatRule::Never,
             heartbeat: HeartbeatRule::Never,
             begun: None,
+            buffer_max: crate::PENDING_MAX,
             upgrade: None,
         }
     }

@@ -32,18 +32,21 @@ pub enum TunnelError {
 }
 
 impl Tunnel {
-    /// A tunnel that begins with what the client has sent already.
+    /// A tunnel that begins with what the client has sent already, and holds at most `buffer_max` bytes for a side that does not
+    /// read (at least 16 KiB, at most [`PENDING_MAX`](crate::PENDING_MAX)).
     #[must_use]
-    pub fn new(inbox: &mut Inbox) -> Self {
-        let flow =
-            |first| TunnelFlow { flow: Flow::new(Body::until_close(), first), is_finished: false };
+    pub fn new(inbox: &mut Inbox, buffer_max: usize) -> Self {
+        let flow = |first| TunnelFlow {
+            flow: Flow::new(Body::until_close(), first, buffer_max),
+            is_finished: false,
+        };
         Self { up: flow(inbox.drain()), down: flow(Vec::new()) }
     }
 
     /// A tunnel that begins, towards the client, with `first`: the head that changes the protocol, and what came with it.
-    pub(crate) fn upgraded(inbox: &mut Inbox, first: Vec<u8>) -> Self {
-        let mut tunnel = Self::new(inbox);
-        tunnel.down.flow = Flow::new(Body::until_close(), first);
+    pub(crate) fn upgraded(inbox: &mut Inbox, first: Vec<u8>, buffer_max: usize) -> Self {
+        let mut tunnel = Self::new(inbox, buffer_max);
+        tunnel.down.flow = Flow::new(Body::until_close(), first, buffer_max);
         tunnel
     }
 

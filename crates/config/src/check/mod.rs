@@ -226,6 +226,7 @@ impl Checker<'_> {
             machines,
             listen: settings.listen,
             upstream: settings.upstream,
+            buffer_max: settings.buffer_max,
             queue: settings.queue,
             reserve: settings.reserve,
             eject: settings.eject,

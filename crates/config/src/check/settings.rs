@@ -1,6 +1,7 @@
 //! The settings that have a key in `outlast.toml`, layer by layer.
 
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use toml::de::DeValue;
@@ -21,10 +22,14 @@ use crate::source::{Located, Origin};
 /// What the gateway keeps of a client that sends ahead.
 const REQUEST_BUFFER_MAX: ByteSize = ByteSize(64 * 1024);
 
+/// Less than one read of the gateway stops streams for no gain; and more is what the kernel keeps by itself anywhere.
+const BUFFER_MAX: RangeInclusive<ByteSize> = ByteSize(16 * 1024)..=ByteSize(64 * 1024 * 1024);
+
 /// What `outlast.toml` and its overrides come to.
 pub(super) struct Settings {
     pub(super) listen: Listen,
     pub(super) upstream: Upstream,
+    pub(super) buffer_max: usize,
     pub(super) queue: Queue,
     pub(super) reserve: Reserve,
     pub(super) eject: Eject,
@@ -65,6 +70,7 @@ impl Checker<'_> {
                 .value,
             request_buffer: self.request_buffer(written.upstream_request_buffer),
         };
+        let buffer_max = self.buffer_max(written.exchange_buffer_max);
         let drain_grace = self.pick("drain.grace", flags.drain_grace, written.drain_grace).value;
         let agent = Agent {
             kind: self.pick("agent.kind", flags.agent_kind, written.agent_kind).value,
@@ -75,6 +81,7 @@ impl Checker<'_> {
         Settings {
             listen,
             upstream,
+            buffer_max,
             queue,
             reserve,
             eject,
@@ -211,6 +218,20 @@ impl Checker<'_> {
             self.say(error.at(picked.origin.clone()).hint(format!("the default is {default}")));
         }
         picked
+    }
+
+    fn buffer_max(&mut self, written: Option<Located<ByteSize>>) -> usize {
+        let picked = self.pick("exchange.buffer_max", None, written);
+        if !BUFFER_MAX.contains(&picked.value) {
+            let error = Diagnostic::error(format!(
+                "`exchange.buffer_max` is {}, and may be from {} to {}",
+                picked.value.show(),
+                BUFFER_MAX.start().show(),
+                BUFFER_MAX.end().show()
+            ));
+            self.say(error.at(picked.origin).hint("the default is \"1MiB\""));
+        }
+        usize::try_from(picked.value.0).unwrap_or(usize::MAX)
     }
 
     fn request_buffer(&mut self, written: Option<Located<ByteSize>>) -> usize {

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::body::Body;
 use crate::head::{HeadError, INTERIM_HEADS_MAX};
-use crate::pump::Flow;
+use crate::pump::{Flow, PENDING_MAX};
 use crate::response::{RepeatRule, Response, ResponseRules};
 use crate::scratch;
 use crate::transport::Transport;
@@ -33,7 +33,7 @@ pub(super) struct Heads {
 
 impl Heads {
     pub(super) fn new(rules: ResponseRules, request: Option<Box<[u8]>>) -> Box<Self> {
-        let interim = Flow::new(Body::none(), Vec::new());
+        let interim = Flow::new(Body::none(), Vec::new(), PENDING_MAX);
         let (partial, interim_count, is_amid_interim) = (Vec::new(), 0, false);
         Box::new(Self { partial, rules, interim, interim_count, is_amid_interim, request })
     }
@@ -73,7 +73,7 @@ impl Heads {
                 .map_err(Failure::ResponseHead)?;
             let Some((response, length)) = parsed else {
                 self.partial = bytes[at..].to_vec();
-                self.interim = Flow::new(Body::none(), wire);
+                self.interim = Flow::new(Body::none(), wire, PENDING_MAX);
                 return Ok(None);
             };
             at += length;
@@ -88,7 +88,7 @@ impl Heads {
         if let Some(replay) = response.replay.take().filter(|_| self.request.is_some()) {
             // What the client has begun to get it gets; the head of this answer it does not.
             wire.truncate(final_from);
-            self.interim = Flow::new(Body::none(), wire);
+            self.interim = Flow::new(Body::none(), wire, PENDING_MAX);
             return Err(Failure::Replay(replay));
         }
         if self.rules.begun.is_some() && response.messages.is_none() {
@@ -99,7 +99,7 @@ impl Heads {
             return Ok(Some(Answer::Upgrade(wire)));
         }
         let messages = response.messages.filter(|_| response.body.gap().is_some());
-        let mut flow = Flow::with_messages(response.body, wire, messages);
+        let mut flow = Flow::with_messages(response.body, wire, self.rules.buffer_max, messages);
         let body = &mut bytes[at..];
         let consumed = flow.feed(body).map_err(Failure::ResponseBody)?;
         Ok(Some(Answer::Body(Down::Body {

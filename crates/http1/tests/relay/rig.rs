@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::future::poll_fn;
 
 use outlast_http1::{
-    Exchange, Failure, Finished, HeartbeatRule, Inbox, Observer, ReadHead, RepeatRule, ReplayRule,
-    Request, ResponseRules, Untrusted,
+    Exchange, Failure, Finished, HeartbeatRule, Inbox, Observer, PENDING_MAX, ReadHead, RepeatRule,
+    ReplayRule, Request, ResponseRules, Untrusted,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -75,6 +75,7 @@ pub(crate) fn rules(request: &mut Request, replay: ReplayRule) -> ResponseRules 
         repeat: RepeatRule::Never,
         heartbeat: HeartbeatRule::Never,
         begun: None,
+        buffer_max: PENDING_MAX,
         upgrade: request.upgrade.take(),
     }
 }
