@@ -31,7 +31,7 @@ fn admit_and_release(bencher: divan::Bencher<'_, '_>, machines: u32) {
     let admission = admission(machines);
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let admit = || {
-        let permit = admission.admit(client, Class::Ordinary).now_or_never();
+        let permit = admission.admit(client, Class::Ordinary, ()).now_or_never();
         permit.expect("uncontended").expect("a place")
     };
     let held: Vec<_> = (0..5_000).map(|_| admit()).collect();

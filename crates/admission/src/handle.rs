@@ -3,6 +3,9 @@
 #[cfg(all(test, shuttle))]
 mod model;
 
+mod ledger;
+
+pub use ledger::Ledger;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +17,7 @@ use crate::queue::ClientKey;
 use crate::state::{
     Class, Freed, LeaseId, Limits, MachineKey, MachineUsage, Settings, State, Ticket, Verdict,
 };
-use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::turnover::Turnover;
 use crate::waiters::{Holder, QueueView, Waiter, estimate};
 
@@ -42,25 +45,28 @@ pub enum Refusal {
     Draining,
 }
 
-/// Admission of one service. Clones share it.
-#[derive(Debug, Clone)]
-pub struct Admission(Arc<Shared>);
+/// Admission of one service, which remembers of each place and each who waits for whom it is, as an `H`. Clones share it.
+#[derive(Debug)]
+pub struct Admission<H = ()>(Arc<Shared<H>>);
 
 #[derive(Debug)]
-struct Shared {
-    inner: Mutex<Inner>,
+struct Shared<H> {
+    inner: Mutex<Inner<H>>,
     queue_timeout: Duration,
-    /// Permits that exist, counted where they are made and dropped: the ledger's other column (rule 6).
-    permits_out: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Inner {
-    state: State,
+struct Inner<H> {
+    state: State<H>,
     gate: Gate,
-    waiting: HashMap<Ticket, Waiter>,
+    waiting: HashMap<Ticket, Waiter<H>>,
     lingering: HashMap<LeaseId, Arc<Notify>>,
     turnover: Turnover,
+    /// Permits that exist, counted where they are made and dropped: the ledger's other column (rule 6).
+    permits_out: usize,
+    /// Permits that exist and are not counted any more: whatever they stood for was taken back.
+    written_off: usize,
+    released_twice: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +79,8 @@ enum Gate {
 /// accounting until the upstream connection is closed.
 #[derive(Debug)]
 #[must_use = "dropping a permit gives its place back"]
-pub struct Permit {
-    shared: Arc<Shared>,
+pub struct Permit<H = ()> {
+    shared: Arc<Shared<H>>,
     lease: LeaseId,
     machine: MachineKey,
 }
@@ -93,19 +99,13 @@ pub struct Usage {
     pub settings: Settings,
 }
 
-/// Both columns of the ledger (rule 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ledger {
-    /// Leases out, as the arithmetic knows them.
-    pub leases: usize,
-    /// Permits that exist, counted where they are made and dropped. Between the two lies a moment: only a difference
-    /// that lasts is a leak.
-    pub permits: usize,
-    /// Whether the leases add up to the gauges.
-    pub is_balanced: bool,
+impl<H> Clone for Admission<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
-impl Admission {
+impl<H> Admission<H> {
     /// Admission without machines. An exchange waits at most `queue_timeout`; zero refuses at once.
     #[must_use]
     pub fn new(settings: Settings, queue_timeout: Duration) -> Self {
@@ -115,12 +115,11 @@ impl Admission {
             waiting: HashMap::new(),
             lingering: HashMap::new(),
             turnover: Turnover::default(),
+            permits_out: 0,
+            written_off: 0,
+            released_twice: 0,
         };
-        Self(Arc::new(Shared {
-            inner: Mutex::new(inner),
-            queue_timeout,
-            permits_out: AtomicUsize::new(0),
-        }))
+        Self(Arc::new(Shared { inner: Mutex::new(inner), queue_timeout }))
     }
 
     /// Waits for a place.
@@ -134,8 +133,9 @@ impl Admission {
         &self,
         client: impl Into<ClientKey>,
         class: Class,
-    ) -> Result<Permit, Refusal> {
-        match self.attempt(client, class) {
+        holder: H,
+    ) -> Result<Permit<H>, Refusal> {
+        match self.attempt(client, class, holder) {
             Attempt::Admitted(permit) => Ok(permit),
             Attempt::Refused(refusal) => Err(refusal),
             Attempt::Waiting(waiting) => waiting.wait().await,
@@ -143,7 +143,7 @@ impl Admission {
     }
 
     /// The decision at this moment; who may wait does so by [`Waiting::wait`].
-    pub fn attempt(&self, client: impl Into<ClientKey>, class: Class) -> Attempt {
+    pub fn attempt(&self, client: impl Into<ClientKey>, class: Class, holder: H) -> Attempt<H> {
         let mut inner = self.0.lock();
         if inner.gate == Gate::Closed {
             return Attempt::Refused(Refusal::Draining);
@@ -151,8 +151,7 @@ impl Admission {
         match inner.state.admit(client, class) {
             Verdict::Admitted { lease, machine } => {
                 inner.changed(Freed::Nothing);
-                drop(inner);
-                Attempt::Admitted(Permit::new(&self.0, lease, machine))
+                Attempt::Admitted(Permit::new(&self.0, &mut inner, lease, machine, holder))
             }
             Verdict::QueueFull => Attempt::Refused(self.0.refusal_at_once(&inner.state)),
             Verdict::Queued { ticket, evict } => {
@@ -168,7 +167,8 @@ impl Admission {
                     inner.evict(lease);
                 }
                 let (sender, receiver) = oneshot::channel();
-                let waiter = Waiter { sender, since: clock::now(), timeout, holder: None };
+                let (since, owner) = (clock::now(), holder);
+                let waiter = Waiter { sender, owner, since, timeout, holder: None };
                 inner.waiting.insert(ticket, waiter);
                 drop(inner);
                 let place = InQueue { shared: Arc::clone(&self.0), ticket };
@@ -181,7 +181,12 @@ impl Admission {
     ///
     /// # Errors
     /// The machine takes no traffic, is at its hard limit, or the process drains.
-    pub fn attempt_at(&self, machine: MachineKey, class: Class) -> Result<Permit, Refusal> {
+    pub fn attempt_at(
+        &self,
+        machine: MachineKey,
+        class: Class,
+        holder: H,
+    ) -> Result<Permit<H>, Refusal> {
         let mut inner = self.0.lock();
         if inner.gate == Gate::Closed {
             return Err(Refusal::Draining);
@@ -190,9 +195,8 @@ impl Admission {
         inner.changed(Freed::Nothing);
         let is_ready =
             inner.state.usage().iter().any(|usage| usage.machine == machine && usage.is_ready);
-        drop(inner);
         match admitted {
-            Some((lease, machine)) => Ok(Permit::new(&self.0, lease, machine)),
+            Some((lease, machine)) => Ok(Permit::new(&self.0, &mut inner, lease, machine, holder)),
             None if is_ready => Err(Refusal::Limit),
             None => Err(Refusal::NoneHealthy { waited: Duration::ZERO }),
         }
@@ -202,7 +206,7 @@ impl Admission {
     pub fn machine_ready(&self, machine: MachineKey) {
         self.0.change(|inner| {
             inner.state.machine_ready(machine);
-            Freed::Nothing
+            (Freed::Nothing, ())
         });
     }
 
@@ -210,7 +214,7 @@ impl Admission {
     pub fn machine_lost(&self, machine: MachineKey) {
         self.0.change(|inner| {
             inner.state.machine_lost(machine);
-            Freed::Nothing
+            (Freed::Nothing, ())
         });
     }
 
@@ -218,7 +222,7 @@ impl Admission {
     pub fn set_limits(&self, limits: Limits) {
         self.0.change(|inner| {
             inner.state.set_limits(limits);
-            Freed::Nothing
+            (Freed::Nothing, ())
         });
     }
 
@@ -251,47 +255,36 @@ impl Admission {
         let inner = self.0.lock();
         QueueView::new(&inner.state, &inner.waiting, &inner.turnover)
     }
-
-    /// The ledger at this moment. Walks all leases.
-    #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        let inner = self.0.lock();
-        Ledger {
-            leases: inner.state.leases_out(),
-            permits: self.0.permits_out.load(Ordering::Relaxed),
-            is_balanced: inner.state.is_balanced(),
-        }
-    }
 }
 
 /// The decision about one exchange.
 #[derive(Debug)]
 #[must_use = "dropping it leaves the queue, or gives the place back"]
-pub enum Attempt {
+pub enum Attempt<H = ()> {
     /// It may start.
-    Admitted(Permit),
+    Admitted(Permit<H>),
     /// It may not.
     Refused(Refusal),
     /// It may wait.
-    Waiting(Box<Waiting>),
+    Waiting(Box<Waiting<H>>),
 }
 
 /// An exchange in the queue; dropping it leaves the queue.
 #[derive(Debug)]
-pub struct Waiting {
-    place: InQueue,
-    receiver: oneshot::Receiver<Permit>,
+pub struct Waiting<H = ()> {
+    place: InQueue<H>,
+    receiver: oneshot::Receiver<Permit<H>>,
     timeout: Duration,
 }
 
 /// A place in the queue, left when dropped.
 #[derive(Debug)]
-struct InQueue {
-    shared: Arc<Shared>,
+struct InQueue<H> {
+    shared: Arc<Shared<H>>,
     ticket: Ticket,
 }
 
-impl Waiting {
+impl<H> Waiting<H> {
     /// Tells who waits, for [`Admission::queue`].
     pub fn held_by(&self, holder: Holder) {
         let mut inner = self.place.shared.lock();
@@ -307,7 +300,7 @@ impl Waiting {
     ///
     /// # Cancel safety
     /// As [`Admission::admit`].
-    pub async fn wait(mut self: Box<Self>) -> Result<Permit, Refusal> {
+    pub async fn wait(mut self: Box<Self>) -> Result<Permit<H>, Refusal> {
         let start = clock::now();
         match clock::timeout(self.timeout, &mut self.receiver).await {
             Ok(Ok(permit)) => Ok(permit),
@@ -317,7 +310,7 @@ impl Waiting {
     }
 
     /// The deadline has passed. A place granted between it and now is used, not lost.
-    fn give_up(mut self, waited: Duration) -> Result<Permit, Refusal> {
+    fn give_up(mut self, waited: Duration) -> Result<Permit<H>, Refusal> {
         if let Ok(permit) = self.receiver.try_recv() {
             return Ok(permit);
         }
@@ -330,7 +323,7 @@ impl Waiting {
     }
 }
 
-impl Drop for InQueue {
+impl<H> Drop for InQueue<H> {
     fn drop(&mut self) {
         let sender = {
             let mut inner = self.shared.lock();
@@ -341,9 +334,16 @@ impl Drop for InQueue {
     }
 }
 
-impl Permit {
-    fn new(shared: &Arc<Shared>, lease: LeaseId, machine: MachineKey) -> Self {
-        shared.permits_out.fetch_add(1, Ordering::Relaxed);
+impl<H> Permit<H> {
+    fn new(
+        shared: &Arc<Shared<H>>,
+        inner: &mut Inner<H>,
+        lease: LeaseId,
+        machine: MachineKey,
+        holder: H,
+    ) -> Self {
+        inner.state.hold(lease, holder);
+        inner.permits_out += 1;
         Self { shared: Arc::clone(shared), lease, machine }
     }
 
@@ -367,46 +367,50 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl<H> Drop for Permit<H> {
     fn drop(&mut self) {
-        self.shared.permits_out.fetch_sub(1, Ordering::Relaxed);
         let lease = self.lease;
-        self.shared.change(|inner| {
+        // The holder is dropped outside the lock.
+        drop(self.shared.change(|inner| {
             inner.lingering.remove(&lease);
-            inner.state.release(lease)
-        });
+            let released = inner.state.release(lease);
+            inner.returned(&released);
+            (released.freed(), released)
+        }));
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+impl<H> Shared<H> {
+    fn lock(&self) -> MutexGuard<'_, Inner<H>> {
         self.inner.lock().expect("no code panics while it holds the lock")
     }
 
-    /// Makes a change, then hands out every place that came free, and asks lingering connections for more. Permits are sent outside the lock: one that nobody
-    /// receives any more is dropped, which comes back here.
-    fn change(self: &Arc<Self>, change: impl FnOnce(&mut Inner) -> Freed) {
+    /// Makes a change, then hands out every place that came free, and asks lingering connections for more. Permits are
+    /// sent outside the lock: one that nobody receives any more is dropped, which comes back here.
+    fn change<R>(self: &Arc<Self>, change: impl FnOnce(&mut Inner<H>) -> (Freed, R)) -> R {
         let mut inner = self.lock();
-        let freed = change(&mut inner);
+        let (freed, changed) = change(&mut inner);
         inner.changed(freed);
         while let Some((ticket, lease, machine)) = inner.state.grant() {
             let Some(waiter) = inner.waiting.remove(&ticket) else {
-                // A drain has refused it, and it has not left yet.
-                inner.state.release(lease);
+                // A drain has refused it, and it has not left yet. Nobody held the place.
+                drop(inner.state.release(lease));
                 continue;
             };
             inner.changed(Freed::Nothing);
+            let permit = Permit::new(self, &mut inner, lease, machine, waiter.owner);
             drop(inner);
             // Err gives the permit back, and dropping it frees the place again.
-            drop(waiter.sender.send(Permit::new(self, lease, machine)));
+            drop(waiter.sender.send(permit));
             inner = self.lock();
         }
         while let Some(lease) = inner.state.evict() {
             inner.evict(lease);
         }
+        changed
     }
 
-    fn newcomer(&self, inner: &Inner) -> Option<Duration> {
+    fn newcomer(&self, inner: &Inner<H>) -> Option<Duration> {
         let state = &inner.state;
         if inner.gate == Gate::Closed || !state.has_ready_machine() {
             return None;
@@ -420,7 +424,7 @@ impl Shared {
         estimate(inner.turnover.gap(), position).filter(|_| may_wait)
     }
 
-    fn refusal_at_once(&self, state: &State) -> Refusal {
+    fn refusal_at_once(&self, state: &State<H>) -> Refusal {
         if !state.has_ready_machine() {
             Refusal::NoneHealthy { waited: Duration::ZERO }
         } else if self.queue_timeout.is_zero() {
@@ -431,7 +435,7 @@ impl Shared {
     }
 }
 
-impl Inner {
+impl<H> Inner<H> {
     fn changed(&mut self, freed: Freed) {
         self.turnover.changed(self.state.is_full(), freed);
     }

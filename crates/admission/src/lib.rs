@@ -15,7 +15,7 @@ mod waiters;
 pub use handle::{Admission, Attempt, Ledger, Permit, Refusal, Usage, Waiting};
 pub use queue::ClientKey;
 pub use state::{
-    Class, Freed, LeaseId, Level, Limits, Linger, MachineKey, MachineUsage, Settings, State,
-    Ticket, Verdict,
+    Class, Freed, Held, LeaseId, Level, Limits, Linger, MachineKey, MachineUsage, Released,
+    Settings, State, Ticket, Verdict,
 };
 pub use waiters::{Holder, QueueView, QueuedView};

@@ -1,14 +1,16 @@
 //! The rules, as a state machine without I/O. "Rule n" refers to docs/admission.md.
 
+mod ledger;
 mod waiting;
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use crate::queue::{ClientKey, Queue};
+pub use ledger::{Held, Released};
 
 /// A machine of the service, given by the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct MachineKey(pub u32);
 
 /// A place that is taken. Never used twice.
@@ -129,7 +131,7 @@ pub struct MachineUsage {
     pub level: Level,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Machine {
     key: MachineKey,
     is_ready: bool,
@@ -152,17 +154,19 @@ enum Hold {
 }
 
 #[derive(Debug)]
-struct Lease {
+struct Lease<H> {
     machine: MachineKey,
     hold: Hold,
+    holder: Option<H>,
 }
 
-/// Admission of one service.
+/// Admission of one service. It knows who holds a place as whatever the caller says, 8 bytes of each lease where that is a
+/// pointer; the arithmetic never looks at it.
 #[derive(Debug)]
-pub struct State {
+pub struct State<H = ()> {
     settings: Settings,
     machines: Vec<Machine>,
-    leases: HashMap<LeaseId, Lease>,
+    leases: HashMap<LeaseId, Lease<H>>,
     /// Lingering leases, longest first: the order of eviction.
     lingering: std::collections::VecDeque<LeaseId>,
     queue: Queue,
@@ -171,7 +175,7 @@ pub struct State {
     choices: u64,
 }
 
-impl State {
+impl<H> State<H> {
     /// A service without machines.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
@@ -258,10 +262,17 @@ impl State {
         self.queue.remove(client, ticket)
     }
 
-    /// The place is free again. A lease that is not out is ignored, so that nothing is given back twice. Says whether
+    /// Says for whom a place is.
+    pub fn hold(&mut self, id: LeaseId, holder: H) {
+        if let Some(lease) = self.leases.get_mut(&id) {
+            lease.holder = Some(holder);
+        }
+    }
+
+    /// The place is free again. A lease that is not out changes nothing, so that nothing is given back twice. Says whether
     /// somebody who waits could have it.
-    pub fn release(&mut self, id: LeaseId) -> Freed {
-        let Some(lease) = self.leases.remove(&id) else { return Freed::Nothing };
+    pub fn release(&mut self, id: LeaseId) -> Released<H> {
+        let Some(lease) = self.leases.remove(&id) else { return Released::WasNotOut };
         let machine = self.machine_mut(lease.machine);
         match lease.hold {
             Hold::Reserve => machine.reserve -= 1,
@@ -282,7 +293,8 @@ impl State {
         };
         let has_place = lease.hold != Hold::Reserve && self.machines.iter().any(is_free);
         self.forget_gone_machines();
-        if has_place { Freed::Place } else { Freed::Nothing }
+        let freed = if has_place { Freed::Place } else { Freed::Nothing };
+        Released::Now { holder: lease.holder, freed }
     }
 
     /// The exchange is over, its connection lingers and keeps the place (rule 2). If someone waits and may evict it,
@@ -304,15 +316,7 @@ impl State {
         if let Some(machine) = self.machines.iter_mut().find(|machine| machine.key == key) {
             machine.is_ready = true;
         } else {
-            self.machines.push(Machine {
-                key,
-                is_ready: true,
-                in_flight: 0,
-                lingering: 0,
-                evicting: 0,
-                reserve: 0,
-                chosen: 0,
-            });
+            self.machines.push(Machine { key, is_ready: true, ..Machine::default() });
         }
     }
 
@@ -367,25 +371,6 @@ impl State {
         self.machines.iter().map(usage).collect()
     }
 
-    /// Whether the leases that are out add up to the gauges (rule 6).
-    #[must_use]
-    pub fn is_balanced(&self) -> bool {
-        let out = |key, matches: fn(Hold) -> bool| {
-            let leases = self.leases.values();
-            leases.filter(|lease| lease.machine == key && matches(lease.hold)).count()
-        };
-        self.machines.iter().all(|machine| {
-            out(machine.key, |hold| hold != Hold::Reserve) == machine.in_flight as usize
-                && out(machine.key, |hold| hold == Hold::Reserve) == machine.reserve as usize
-                && out(machine.key, |hold| matches!(hold, Hold::Lingering | Hold::Evicting))
-                    == machine.lingering as usize
-                && out(machine.key, |hold| hold == Hold::Evicting) == machine.evicting as usize
-        }) && self
-            .leases
-            .values()
-            .all(|lease| self.machines.iter().any(|machine| machine.key == lease.machine))
-    }
-
     /// Rule 3: the lowest level, then the fewest in flight, then round robin.
     fn choose(&mut self) -> Option<MachineKey> {
         let candidates = self.machines.iter().filter(|machine| machine.is_ready);
@@ -408,7 +393,7 @@ impl State {
 
     fn take(&mut self, key: MachineKey, hold: Hold) -> Verdict {
         let lease = LeaseId(self.next());
-        self.leases.insert(lease, Lease { machine: key, hold });
+        self.leases.insert(lease, Lease { machine: key, hold, holder: None });
         let machine = self.machine_mut(key);
         match hold {
             Hold::Reserve => machine.reserve += 1,

@@ -1,12 +1,7 @@
-//! The lock and the counter of the handle: std's, or in the model those of shuttle, which decides at each of them who goes
-//! on.
+//! The lock of the handle: std's, or in the model that of shuttle, which decides at each of them who goes on.
 
-#[cfg(not(all(test, shuttle)))]
-pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
-#[cfg(all(test, shuttle))]
-pub(crate) use shuttle::sync::atomic::{AtomicUsize, Ordering};
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::sync::{Mutex, MutexGuard};

@@ -16,8 +16,10 @@ pub struct Holder(pub u128);
 
 /// One exchange that waits.
 #[derive(Debug)]
-pub(crate) struct Waiter {
-    pub(crate) sender: oneshot::Sender<Permit>,
+pub(crate) struct Waiter<H> {
+    pub(crate) sender: oneshot::Sender<Permit<H>>,
+    /// For whom its place will be.
+    pub(crate) owner: H,
     pub(crate) since: clock::Instant,
     pub(crate) timeout: Duration,
     /// None until the caller has told.
@@ -45,13 +47,13 @@ pub struct QueuedView {
 }
 
 impl QueueView {
-    pub(crate) fn new(
-        state: &State,
-        waiters: &HashMap<Ticket, Waiter>,
+    pub(crate) fn new<H>(
+        state: &State<H>,
+        waiters: &HashMap<Ticket, Waiter<H>>,
         turnover: &Turnover,
     ) -> Self {
         let now = clock::now();
-        let view = |waiter: &Waiter| {
+        let view = |waiter: &Waiter<H>| {
             let waited = now.saturating_duration_since(waiter.since);
             let left = waiter.timeout.saturating_sub(waited);
             QueuedView { holder: waiter.holder, waited, left }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use outlast_admission::{
     Admission, Class, LeaseId, Ledger, Level, Limits, Linger, MachineKey, Permit, Refusal,
-    Settings, State, Ticket, Verdict,
+    Released, Settings, State, Ticket, Verdict,
 };
 use proptest::prelude::*;
 
@@ -105,7 +105,7 @@ impl World {
                 if let Some(lease) = self.pick(index) {
                     self.leases.remove(&lease);
                     self.evicting.remove(&lease);
-                    state.release(lease);
+                    assert!(matches!(state.release(lease), Released::Now { holder: None, .. }));
                 }
             }
             Step::Linger(index) => {
@@ -178,8 +178,8 @@ proptest! {
             }
         }
         for lease in std::mem::take(&mut world.leases).into_keys() {
-            state.release(lease);
-            state.release(lease);
+            assert!(matches!(state.release(lease), Released::Now { holder: None, .. }));
+            assert_eq!(state.release(lease), Released::WasNotOut);
             world.settle(&mut state);
         }
         prop_assert!(state.is_balanced());
@@ -237,10 +237,11 @@ impl Crowd {
             Step::Admit { client, class } => {
                 let admission = self.admission.clone();
                 let client = IpAddr::from([127, 0, 0, client]);
-                self.waiting.push(Box::pin(async move { admission.admit(client, class).await }));
+                self.waiting
+                    .push(Box::pin(async move { admission.admit(client, class, ()).await }));
             }
             Step::AdmitAt { machine, class } => {
-                self.permits.extend(self.admission.attempt_at(MachineKey(machine), class));
+                self.permits.extend(self.admission.attempt_at(MachineKey(machine), class, ()));
             }
             Step::Release(index) if !self.permits.is_empty() => {
                 drop(self.permits.swap_remove(index % self.permits.len()));
@@ -277,8 +278,8 @@ impl Crowd {
 
     fn check(&self) {
         let usage = self.admission.usage();
-        let Ledger { leases, permits, is_balanced } = self.admission.ledger();
-        assert!(is_balanced);
+        let Ledger { leases, permits, is_balanced, released_twice } = self.admission.ledger();
+        assert!(is_balanced && released_twice == 0);
         assert_eq!(leases, permits, "permits out are the gauge");
         // A granted place may still be on its way to a future that has not been polled.
         let held = self.permits.len() + self.lingering.len();

@@ -32,7 +32,7 @@ fn admission(settings: Settings, machines: u32) -> Admission {
 async fn fill(admission: &Admission, count: usize) -> Vec<Permit> {
     let mut permits = Vec::new();
     for _ in 0..count {
-        permits.push(admission.admit(CLIENT, Class::Ordinary).await.expect("a place"));
+        permits.push(admission.admit(CLIENT, Class::Ordinary, ()).await.expect("a place"));
     }
     permits
 }
@@ -59,7 +59,7 @@ async fn rule_3_a_machine_below_soft_is_preferred_to_an_emptier_level() {
     let held = fill(&admission, 3).await;
     assert_eq!(gauges(&admission), [2, 1]);
     drop(held.into_iter().filter(|permit| permit.machine() == MachineKey(1)).collect::<Vec<_>>());
-    let permit = admission.admit(CLIENT, Class::Ordinary).await.expect("a place");
+    let permit = admission.admit(CLIENT, Class::Ordinary, ()).await.expect("a place");
     assert_eq!(permit.machine(), MachineKey(1));
 }
 
@@ -68,9 +68,9 @@ async fn rule_4_a_full_pool_queues_then_refuses() {
     let admission = admission(settings(0, 1), 1);
     let held = fill(&admission, 1).await;
     let (first, second, third) = tokio::join!(
-        admission.admit(CLIENT, Class::Ordinary),
-        admission.admit(CLIENT, Class::Ordinary),
-        admission.admit(CLIENT, Class::Ordinary),
+        admission.admit(CLIENT, Class::Ordinary, ()),
+        admission.admit(CLIENT, Class::Ordinary, ()),
+        admission.admit(CLIENT, Class::Ordinary, ()),
     );
     assert_eq!(first.err(), Some(Refusal::QueueDeadline { waited: TIMEOUT }));
     assert_eq!(second.err(), Some(Refusal::QueueDeadline { waited: TIMEOUT }));
@@ -83,23 +83,23 @@ async fn rule_4_a_full_pool_queues_then_refuses() {
 #[tokio::test]
 async fn rule_4_a_zero_timeout_refuses_at_once() {
     let admission = Admission::new(settings(0, 1), Duration::ZERO);
-    let refusal = admission.admit(CLIENT, Class::Ordinary).await.err();
+    let refusal = admission.admit(CLIENT, Class::Ordinary, ()).await.err();
     assert_eq!(refusal, Some(Refusal::NoneHealthy { waited: Duration::ZERO }));
     admission.machine_ready(MachineKey(0));
     let _held = fill(&admission, 1).await;
-    assert_eq!(admission.admit(CLIENT, Class::Ordinary).await.err(), Some(Refusal::Limit));
+    assert_eq!(admission.admit(CLIENT, Class::Ordinary, ()).await.err(), Some(Refusal::Limit));
 }
 
 #[tokio::test(start_paused = true)]
 async fn rule_4_who_waits_for_a_machine_gets_it_when_it_is_ready() {
     let admission = Admission::new(settings(0, 1), TIMEOUT);
-    let (permit, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary), async {
+    let (permit, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary, ()), async {
         tokio::time::advance(Duration::from_secs(5)).await;
         admission.machine_ready(MachineKey(7));
     });
     assert_eq!(permit.expect("a place").machine(), MachineKey(7));
     admission.machine_lost(MachineKey(7));
-    let refusal = admission.admit(CLIENT, Class::Ordinary).await.err();
+    let refusal = admission.admit(CLIENT, Class::Ordinary, ()).await.err();
     assert_eq!(refusal, Some(Refusal::NoneHealthy { waited: TIMEOUT }));
 }
 
@@ -107,12 +107,12 @@ async fn rule_4_who_waits_for_a_machine_gets_it_when_it_is_ready() {
 async fn rule_4_drain_refuses_those_who_wait_and_those_who_come() {
     let admission = admission(settings(0, 1), 1);
     let _held = fill(&admission, 1).await;
-    let (waiting, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary), async {
+    let (waiting, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary, ()), async {
         tokio::task::yield_now().await;
         admission.drain();
     });
     assert_eq!(waiting.err(), Some(Refusal::Draining));
-    assert_eq!(admission.admit(CLIENT, Class::Ordinary).await.err(), Some(Refusal::Draining));
+    assert_eq!(admission.admit(CLIENT, Class::Ordinary, ()).await.err(), Some(Refusal::Draining));
     assert_eq!(admission.usage().queue_length, 0);
 }
 
@@ -124,7 +124,7 @@ async fn rule_4_a_drain_of_a_long_queue_takes_no_more_stack_than_one_of_a_short_
     let admission = admission(settings, 1);
     let held = fill(&admission, 1).await;
     let waiting: Vec<_> =
-        (0..WAITING).map(|_| admission.attempt(CLIENT, Class::Ordinary)).collect();
+        (0..WAITING).map(|_| admission.attempt(CLIENT, Class::Ordinary, ())).collect();
     admission.drain();
     drop(held);
     let ledger = admission.ledger();
@@ -136,9 +136,10 @@ async fn rule_4_a_drain_of_a_long_queue_takes_no_more_stack_than_one_of_a_short_
 async fn rule_5_control_calls_have_places_of_their_own() {
     let admission = admission(settings(0, 1), 1);
     let held = fill(&admission, 1).await;
-    let control = admission.admit(CLIENT, Class::Control).await.expect("a place of the reserve");
+    let control =
+        admission.admit(CLIENT, Class::Control, ()).await.expect("a place of the reserve");
     assert_eq!(gauges(&admission), [1]);
-    let (second, ()) = tokio::join!(admission.admit(CLIENT, Class::Control), async {
+    let (second, ()) = tokio::join!(admission.admit(CLIENT, Class::Control, ()), async {
         tokio::task::yield_now().await;
         drop(held);
     });
@@ -154,7 +155,7 @@ async fn rule_2_a_held_lingering_connection_keeps_its_place() {
     let permit = fill(&admission, 1).await.remove(0);
     let _notify = permit.linger();
     assert_eq!(admission.usage().machines[0].lingering, 1);
-    let refusal = admission.admit(CLIENT, Class::Ordinary).await.err();
+    let refusal = admission.admit(CLIENT, Class::Ordinary, ()).await.err();
     assert_eq!(refusal, Some(Refusal::QueueDeadline { waited: TIMEOUT }));
 }
 
@@ -166,7 +167,7 @@ async fn rule_2_an_evictable_one_is_asked_to_close_and_its_place_passes_on() {
         admission.machine_ready(MachineKey(0));
         let permit = fill(&admission, 1).await.remove(0);
         let notify = permit.linger();
-        let (next, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary), async {
+        let (next, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary, ()), async {
             notify.notified().await;
             assert_eq!(gauges(&admission), [1], "still open, still counted");
             drop(permit);
@@ -202,7 +203,7 @@ async fn rule_2_who_waits_already_is_helped_by_a_machine_that_comes_back_or_othe
                 drop(permit);
             }
         };
-        let (next, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary), close);
+        let (next, ()) = tokio::join!(admission.admit(CLIENT, Class::Ordinary, ()), close);
         drop(next.expect("the place of an evicted connection"));
         assert_eq!(admission.ledger().permits, 0);
     }
@@ -211,15 +212,15 @@ async fn rule_2_who_waits_already_is_helped_by_a_machine_that_comes_back_or_othe
 #[tokio::test(start_paused = true)]
 async fn a_place_at_a_certain_machine_is_had_at_once_or_not_at_all() {
     let admission = admission(settings(0, 1), 2);
-    let permit = admission.attempt_at(MachineKey(1), Class::Ordinary).expect("a place");
+    let permit = admission.attempt_at(MachineKey(1), Class::Ordinary, ()).expect("a place");
     assert_eq!((permit.machine(), gauges(&admission)), (MachineKey(1), vec![0, 1]));
-    let full = admission.attempt_at(MachineKey(1), Class::Ordinary).err();
+    let full = admission.attempt_at(MachineKey(1), Class::Ordinary, ()).err();
     assert_eq!(full, Some(Refusal::Limit), "the other machine has a place, and does not count");
-    let control = admission.attempt_at(MachineKey(1), Class::Control).expect("of the reserve");
-    let unknown = admission.attempt_at(MachineKey(7), Class::Ordinary).err();
+    let control = admission.attempt_at(MachineKey(1), Class::Control, ()).expect("of the reserve");
+    let unknown = admission.attempt_at(MachineKey(7), Class::Ordinary, ()).err();
     assert_eq!(unknown, Some(Refusal::NoneHealthy { waited: Duration::ZERO }));
     admission.drain();
-    let late = admission.attempt_at(MachineKey(0), Class::Control).err();
+    let late = admission.attempt_at(MachineKey(0), Class::Control, ()).err();
     assert_eq!(late, Some(Refusal::Draining));
     drop((permit, control));
     assert_eq!(admission.ledger().permits, 0);
@@ -237,7 +238,7 @@ fn wait(
     numbers: std::ops::Range<u128>,
 ) -> Vec<(u128, Box<Waiting>)> {
     let client = IpAddr::from([127, 0, 0, client]);
-    let one = |number| match admission.attempt(client, Class::Ordinary) {
+    let one = |number| match admission.attempt(client, Class::Ordinary, ()) {
         Attempt::Waiting(waiting) => {
             waiting.held_by(Holder(number));
             (number, waiting)
@@ -311,7 +312,7 @@ async fn a_long_queue_is_walked_once() {
     let held = fill(&admission, 1).await;
     let wait = |number: u16| {
         let client = IpAddr::from([10, 0, 0, number.to_be_bytes()[1]]);
-        admission.attempt(client, Class::Ordinary)
+        admission.attempt(client, Class::Ordinary, ())
     };
     let waiting: Vec<Attempt> = (0..WAITING).map(wait).collect();
     let start = outlast_runtime::clock::now();

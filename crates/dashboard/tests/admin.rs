@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use outlast_access::{Access, Gate, Hosts, Login};
 use outlast_dashboard::Dashboard;
-use outlast_observe::{ExchangeStart, Observe, Outcome, PoolSource, RequestId};
+use outlast_observe::{ExchangeStart, Mismatch, Observe, Outcome, PoolSource, RequestId};
 use outlast_protocol::pool::{Limits, Machine, Pool, Service};
 use outlast_runtime::{Phase, Phases, Tasks};
 use outlast_testkit::Wire;
@@ -111,8 +111,13 @@ async fn readiness_follows_the_phase_and_the_machines() {
     assert!(rig.call("GET /readyz", "").await.1.contains("the process is starting"));
     rig.phases.enter(Phase::Serving);
     assert!(rig.call("GET /readyz", "").await.0.starts_with("HTTP/1.1 200 "));
-    rig.observe.ledger_mismatch(0);
-    assert!(rig.call("GET /readyz", "").await.0.starts_with("HTTP/1.1 503 "));
+    rig.observe.ledger_mismatch(0, Mismatch::Sums, None, "");
+    let (head, _) = rig.call("GET /readyz", "").await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "a mismatch that was set right is history: {head}");
+    rig.observe.set_ledger_unhealed(1);
+    assert!(rig.call("GET /readyz", "").await.1.contains("disagree in 1 cases"));
+    rig.observe.set_ledger_unhealed(0);
+    assert!(rig.call("GET /readyz", "").await.0.starts_with("HTTP/1.1 200 "));
     let rig = start("lost").await;
     rig.phases.enter(Phase::Serving);
     assert!(

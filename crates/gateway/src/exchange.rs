@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::Poll;
 
 use outlast_admission::MachineKey;
@@ -29,12 +30,12 @@ use crate::{headers, notice, refusal, retry};
 
 /// An exchange at a machine: all that is kept for the hours of a stream, in one piece of memory.
 struct Live {
+    /// None between two connections. First, so that it is dropped first: with its outcome written, an exchange has no place.
+    dispatch: Option<Dispatch>,
     guard: RecordGuard,
     reply: Reply,
     route: RouteId,
     exchange: Exchange,
-    /// None between two connections.
-    dispatch: Option<Dispatch>,
     /// The machines that sent it on.
     tried: Vec<MachineKey>,
     vigil: Vigil,
@@ -148,7 +149,7 @@ async fn relay<T: Transport>(
             }
             let dispatch = dispatch.as_mut().expect("it is at a machine");
             let (key, machine) = (dispatch.machine(), &mut dispatch.stream);
-            let moved = exchange.poll(cx, client, inbox, machine, record);
+            let moved = exchange.poll(cx, client, inbox, machine, &**record);
             if !*answered && exchange.has_responded() {
                 *answered = true;
                 lane.service.answered(key);
@@ -246,11 +247,12 @@ impl Live {
                 drop(dispatch);
                 let machine = lane.service.replay_target(&to, &self.tried);
                 let machine = machine.ok_or(Cut::ReplayedNowhere)?;
-                let permit = lane.service.admission.attempt_at(machine, self.reply.class);
+                let record = self.guard.record();
+                let admission = &lane.service.admission;
+                let permit = admission.attempt_at(machine, self.reply.class, Arc::clone(record));
                 let permit = permit.map_err(Cut::Refused)?;
-                self.guard.record().dispatched(MachineSlot(machine.0));
-                let connect =
-                    Dispatch::connect(&lane.service, permit, timeout, self.guard.record());
+                record.dispatched(MachineSlot(machine.0));
+                let connect = Dispatch::connect(&lane.service, permit, timeout, record);
                 let other = connect.await.map_err(|error| {
                     if let Some(fault) = retry::fault(&error) {
                         lane.service.failed(machine, fault);

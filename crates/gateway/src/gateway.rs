@@ -101,6 +101,8 @@ pub(crate) struct Shared {
     /// Where the services listen.
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) living: Living,
+    /// One per thread.
+    pub(crate) pools: Vec<Arc<Pool>>,
     phases: Phases,
 }
 
@@ -156,31 +158,14 @@ impl Gateway {
         let address = |listeners: &Vec<std::net::TcpListener>| listeners[0].local_addr();
         let addresses = bound.iter().map(address).collect::<io::Result<_>>();
         let addresses = addresses.map_err(BindError::Threads)?;
-        let service = |(index, service)| Arc::new(Service::new(index, service, &plan));
-        let services = plan.services.iter().enumerate().map(service).collect();
-        let connections_max = plan.listen.connections_max.map(NonZeroU32::get);
-        let connections_max = connections_max.map_or(options.connections_max, |max| max as usize);
-        let shared = Arc::new(Shared {
-            services,
-            clients: Clients::new(connections_max, plan.listen.connections_per_client_max),
-            reception: Reception::new(&plan),
-            pauses: Pauses::default(),
-            addresses,
-            living: Living::default(),
-            observe: Arc::clone(observe),
-            admittance: options.admittance,
-            phases: options.phases,
-            plan,
-        });
-        shared.set_sources();
-        Living::announce(&shared);
-        let by_thread = Arc::new(Mutex::new(by_thread(bound, options.threads)));
+        let threads = options.threads;
+        let shared = Shared::new(plan, observe, options, addresses);
+        let by_thread = Arc::new(Mutex::new(by_thread(bound, threads)));
         let work = {
             let shared = Arc::clone(&shared);
             move |thread| run_thread(Arc::clone(&shared), Arc::clone(&by_thread), thread)
         };
-        let workers =
-            Workers::start("gateway", options.threads, work).map_err(BindError::Threads)?;
+        let workers = Workers::start("gateway", threads, work).map_err(BindError::Threads)?;
         Ok(Self { shared, workers })
     }
 
@@ -229,8 +214,7 @@ impl Gateway {
     /// # Cancel safety
     /// Dropping the future stops the checks.
     pub fn watch_ledger(&self) -> impl Future<Output = ()> + Send + use<> {
-        let shared = Arc::clone(&self.shared);
-        async move { ledger::watch(&shared).await }
+        ledger::watch(Arc::clone(&self.shared))
     }
 
     /// Looks at all sockets once a second and ends the exchanges of peers that have vanished. Never ends.
@@ -266,6 +250,34 @@ impl Gateway {
 }
 
 impl Shared {
+    pub(crate) fn new(
+        plan: Plan,
+        observe: &Arc<Observe>,
+        options: GatewayOptions,
+        addresses: Vec<SocketAddr>,
+    ) -> Arc<Self> {
+        let service = |(index, service)| Arc::new(Service::new(index, service, &plan));
+        let services = plan.services.iter().enumerate().map(service).collect();
+        let connections_max = plan.listen.connections_max.map(NonZeroU32::get);
+        let connections_max = connections_max.map_or(options.connections_max, |max| max as usize);
+        let shared = Arc::new(Self {
+            services,
+            clients: Clients::new(connections_max, plan.listen.connections_per_client_max),
+            reception: Reception::new(&plan),
+            pauses: Pauses::default(),
+            addresses,
+            living: Living::default(),
+            pools: std::iter::repeat_with(Arc::default).take(options.threads).collect(),
+            observe: Arc::clone(observe),
+            admittance: options.admittance,
+            phases: options.phases,
+            plan,
+        });
+        shared.set_sources();
+        Living::announce(&shared);
+        shared
+    }
+
     fn set_sources(self: &Arc<Self>) {
         // Weak: observe is ours, and must not keep us alive.
         let shared = Arc::downgrade(self);
@@ -338,7 +350,7 @@ fn by_thread(by_service: Vec<Vec<std::net::TcpListener>>, threads: usize) -> Vec
 
 async fn run_thread(shared: Arc<Shared>, entrances: Arc<Mutex<Vec<Vec<Entrance>>>>, thread: usize) {
     let own = std::mem::take(&mut entrances.lock().expect("no panic while held")[thread]);
-    let (tasks, pool) = (Tasks::default(), Arc::new(Pool::default()));
+    let (tasks, pool) = (Tasks::default(), Arc::clone(&shared.pools[thread]));
     tasks.spawn_uncancelled(Arc::clone(&pool).expire(shared.plan.upstream.idle_timeout));
     for (service, entrance) in shared.services.iter().zip(own) {
         if thread == 0 {

@@ -136,7 +136,7 @@ mod tests {
             let Self { heartbeat, exchange, inbox, guard, client, machine, beats, .. } = self;
             let relay = poll_fn(|cx| {
                 let record = guard.record();
-                assert!(exchange.poll(cx, client, inbox, machine, record).is_pending());
+                assert!(exchange.poll(cx, client, inbox, machine, &**record).is_pending());
                 let sent = || beats.set(beats.get() + 1);
                 heartbeat
                     .poll(cx, Some(INTERVAL), (exchange, client), record, sent)

@@ -1,10 +1,11 @@
 //! Leading an exchange to a machine: enough of its request, a place, a connection.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use outlast_admission::{Attempt, Class, ClientKey, Holder, Permit};
+use outlast_admission::{Attempt, Class, ClientKey, Holder};
 use outlast_config::{Accounting, RouteId};
 use outlast_http1::{Gather, GatherError, Inbox, Request, Stage, Transport};
 use outlast_observe::{
@@ -15,6 +16,7 @@ use outlast_runtime::clock;
 use crate::ending::{Stopped, departure};
 use crate::gateway::Lane;
 use crate::notice::{self, Notice};
+use crate::service::Permit;
 use crate::upstream::{ConnectError, Dispatch};
 use crate::watch::watching;
 use crate::{answer, refusal, retry};
@@ -41,7 +43,7 @@ pub(crate) async fn place<T: Transport>(
     lane: &Lane,
     client: &mut T,
     inbox: &mut Inbox,
-    record: &Record,
+    record: &Arc<Record>,
     wish: Wish,
     request: &mut Request,
     notice: &mut Option<Notice>,
@@ -57,7 +59,8 @@ pub(crate) async fn place<T: Transport>(
             *notice = None;
         }
     }
-    let attempt = lane.service.admission.attempt(wish.client, wish.class);
+    let holder = Arc::clone(record);
+    let attempt = lane.service.admission.attempt(wish.client, wish.class, holder);
     let permit = wait(lane, client, inbox, record, attempt, notice.as_mut()).await?;
     if notice.as_ref().is_some_and(|notice| notice.begun().is_some()) {
         notice::ask_for_identity(request);
@@ -120,7 +123,7 @@ pub(crate) async fn wait<T: Transport>(
     client: &mut T,
     inbox: &mut Inbox,
     record: &Record,
-    attempt: Attempt,
+    attempt: Attempt<Arc<Record>>,
     notice: Option<&mut Notice>,
 ) -> Result<Permit, Stopped> {
     record.asks_for_place();
@@ -156,7 +159,7 @@ async fn connect<T: Transport>(
     lane: &Lane,
     client: &mut T,
     inbox: &mut Inbox,
-    record: &Record,
+    record: &Arc<Record>,
     wish: Wish,
     permit: Permit,
 ) -> Result<Dispatch, Stopped> {

@@ -3,17 +3,18 @@
 //! Within a budget, so that a service whose machines fail is not asked twice as often as before. It is that of Finagle and
 //! Linkerd: a share of the exchanges of the last ten seconds, and a few more.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use outlast_admission::{Class, MachineKey, Permit};
+use outlast_admission::{Class, MachineKey};
 use outlast_config::Retry;
 use outlast_observe::{MachineSlot, Record};
 use outlast_runtime::clock::{self, Instant};
 
 use crate::gateway::Lane;
 use crate::machine::Fault;
+use crate::service::Permit;
 use crate::upstream::{ConnectError, Dispatch};
 
 /// So many machines an exchange is led to at most.
@@ -27,7 +28,7 @@ const SECONDS: usize = 10;
 /// Cancel safety: dropping the future closes the socket and gives the place back.
 pub(crate) async fn connect(
     lane: &Lane,
-    record: &Record,
+    record: &Arc<Record>,
     permit: Permit,
     class: Class,
     timeout: Duration,
@@ -42,7 +43,7 @@ pub(crate) async fn connect(
         let Some(fault) = fault(&error) else { return Err(error) };
         service.failed(machine, fault);
         tried.push(machine);
-        let Some(other) = elsewhere(lane, &tried, class) else { return Err(error) };
+        let Some(other) = elsewhere(lane, record, &tried, class) else { return Err(error) };
         tracing::debug!(request_id = %record.id(), ?error, "the exchange goes to another machine");
         record.dispatched(MachineSlot(other.machine().0));
         permit = other;
@@ -59,7 +60,12 @@ pub(crate) fn fault(error: &ConnectError) -> Option<Fault> {
 }
 
 /// A place at a machine that was not tried, if one has a place now and the budget allows it.
-fn elsewhere(lane: &Lane, tried: &[MachineKey], class: Class) -> Option<Permit> {
+fn elsewhere(
+    lane: &Lane,
+    record: &Arc<Record>,
+    tried: &[MachineKey],
+    class: Class,
+) -> Option<Permit> {
     let service = &lane.service;
     if tried.len() >= MACHINES_MAX {
         return None;
@@ -67,7 +73,8 @@ fn elsewhere(lane: &Lane, tried: &[MachineKey], class: Class) -> Option<Permit> 
     let mut others = service.admission.usage().machines;
     others.retain(|usage| usage.is_ready && !tried.contains(&usage.machine));
     others.sort_by_key(|usage| (usage.level, usage.in_flight));
-    let mut places = others.iter().map(|usage| service.admission.attempt_at(usage.machine, class));
+    let place = |machine| service.admission.attempt_at(machine, class, Arc::clone(record));
+    let mut places = others.iter().map(|usage| place(usage.machine));
     let permit = places.find_map(Result::ok)?;
     service.budget.spend().then_some(permit)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use outlast_admission::{
 };
 use outlast_config::{Accounting, Eject, HealthCheck, Plan, ServiceKind};
 use outlast_http1::{Replay, ReplayRule};
-use outlast_observe::{MachineSlot, RequestId};
+use outlast_observe::{MachineSlot, Record, RequestId};
 use outlast_protocol::pool;
 use outlast_runtime::clock;
 
@@ -27,6 +27,8 @@ const WARNING_GAP: Duration = Duration::from_secs(1);
 
 /// How old may be what those are told who wait.
 const QUEUE_SEEN_FOR: Duration = Duration::from_millis(500);
+/// A place that an exchange holds.
+pub(crate) type Permit = outlast_admission::Permit<Arc<Record>>;
 
 /// One service, shared by all worker threads.
 #[derive(Debug)]
@@ -35,9 +37,8 @@ pub(crate) struct Service {
     pub(crate) plan: outlast_config::Service,
     /// The plan's: what a machine does not take is bounded by it too.
     pub(crate) buffer_max: usize,
-    pub(crate) admission: Admission,
-    /// Upstream connections that serve or hold an exchange: what the sockets say (rule 6).
-    pub(crate) sockets: Arc<AtomicUsize>,
+    /// Each place is held for a record, so that the ledger knows who holds it, alive or dead (rule 6).
+    pub(crate) admission: Admission<Arc<Record>>,
     pub(crate) machines: RwLock<HashMap<MachineKey, Machine>>,
     queue_seen: Mutex<Option<(clock::Instant, HashMap<RequestId, pool::Queued>)>>,
     /// `[checks]` of the plan.
@@ -74,7 +75,6 @@ impl Service {
             plan: service.clone(),
             buffer_max: plan.buffer_max,
             admission: Admission::new(settings, plan.queue.timeout),
-            sockets: Arc::new(AtomicUsize::new(0)),
             machines: RwLock::default(),
             queue_seen: Mutex::default(),
             checks: plan.checks.clone(),
@@ -307,21 +307,4 @@ impl Service {
 
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Counts one upstream socket for as long as it lives.
-#[derive(Debug)]
-pub(crate) struct SocketCount(Arc<AtomicUsize>);
-
-impl SocketCount {
-    pub(crate) fn new(service: &Service) -> Self {
-        service.sockets.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(&service.sockets))
-    }
-}
-
-impl Drop for SocketCount {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }

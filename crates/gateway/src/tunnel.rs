@@ -132,10 +132,11 @@ async fn lead<T: Transport>(
     lane: &Lane,
     client: &mut T,
     inbox: &mut Inbox,
-    record: &Record,
+    record: &Arc<Record>,
     timeout: Duration,
 ) -> Result<Dispatch, Stopped> {
-    let attempt = lane.service.admission.attempt(record.client().ip(), Class::Ordinary);
+    let holder = Arc::clone(record);
+    let attempt = lane.service.admission.attempt(record.client().ip(), Class::Ordinary, holder);
     let permit = wait(lane, &mut Speaker(client), inbox, record, attempt, None).await?;
     lane.service.budget.earn();
     let dispatch = retry::connect(lane, record, permit, Class::Ordinary, timeout).await;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use outlast_admission::{MachineKey, Permit};
+use outlast_admission::MachineKey;
 use outlast_observe::{ConnectionClose, Record, Shortage};
 use outlast_runtime::clock;
 use socket2::SockRef;
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::gateway::Lane;
-use crate::service::{Service, SocketCount};
+use crate::service::{Permit, Service};
 use crate::{listener, shortage};
 
 /// A machine's pool keeps at most so many connections per thread; more are closed after their exchange.
@@ -27,7 +27,6 @@ pub(crate) struct Dispatch {
     pub(crate) origin: Origin,
     /// At our end, by which the kernel's word on it is found. None where that was not told.
     port: Option<u16>,
-    socket: SocketCount,
     permit: Permit,
 }
 
@@ -65,11 +64,11 @@ pub(crate) struct Pool {
 }
 
 #[derive(Debug)]
-struct Idle {
-    stream: TcpStream,
-    port: Option<u16>,
-    address: SocketAddr,
-    since: clock::Instant,
+pub(crate) struct Idle {
+    pub(crate) stream: TcpStream,
+    pub(crate) port: Option<u16>,
+    pub(crate) address: SocketAddr,
+    pub(crate) since: clock::Instant,
 }
 
 impl Dispatch {
@@ -86,8 +85,7 @@ impl Dispatch {
             return Err(permit);
         };
         record.connected(port);
-        let socket = SocketCount::new(service);
-        Ok(Self { stream, origin: Origin::Pooled, port, socket, permit })
+        Ok(Self { stream, origin: Origin::Pooled, port, permit })
     }
 
     /// Establishes a connection to the permit's machine.
@@ -101,7 +99,6 @@ impl Dispatch {
     ) -> Result<Self, ConnectError> {
         let address = service.address(permit.machine());
         record.connected(None);
-        let socket = SocketCount::new(service);
         let stream = match clock::timeout(timeout, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(ConnectError::new(service, error)),
@@ -116,7 +113,7 @@ impl Dispatch {
         }
         let port = stream.local_addr().ok().map(|address| address.port());
         record.connected(port);
-        Ok(Self { stream, origin: Origin::Fresh, port, socket, permit })
+        Ok(Self { stream, origin: Origin::Fresh, port, permit })
     }
 
     /// The machine at its other end.
@@ -124,19 +121,24 @@ impl Dispatch {
         self.permit.machine()
     }
 
+    /// Its two halves, for tests that let one of them go wrong.
+    #[cfg(test)]
+    pub(crate) fn take_apart(self) -> (TcpStream, Permit) {
+        (self.stream, self.permit)
+    }
+
     /// Closes a dead connection and keeps its place.
     pub(crate) fn into_permit(self) -> Permit {
         drop(self.stream);
-        drop(self.socket);
         self.permit
     }
 
     /// The exchange is over, and the connection can serve another one: in `requests`, the place is free at once.
     pub(crate) fn into_pool(self, lane: &Lane) {
-        let (service, key) = (&lane.service, self.permit.machine());
-        drop(self.permit);
-        drop(self.socket);
-        let (stream, port, address) = (self.stream, self.port, service.address(key));
+        let Self { stream, port, permit, .. } = self;
+        let (service, key) = (&lane.service, permit.machine());
+        drop(permit);
+        let address = service.address(key);
         let idle = Idle { stream, port, address, since: clock::now() };
         let kept = lane.pool.put(service.index, key, idle);
         if let Err(_superfluous) = kept {
@@ -176,7 +178,12 @@ impl Pool {
     }
 
     /// Keeps a connection, or gives it back if there is no room.
-    fn put(&self, service: usize, key: MachineKey, connection: Idle) -> Result<(), Idle> {
+    pub(crate) fn put(
+        &self,
+        service: usize,
+        key: MachineKey,
+        connection: Idle,
+    ) -> Result<(), Idle> {
         let mut idle = self.idle.lock().expect("no panic while held");
         let connections = idle.entry((service, key)).or_default();
         if connections.len() >= IDLE_CONNECTIONS_MAX {
@@ -202,6 +209,12 @@ impl Pool {
                 idle.retain(|_, connections| !connections.is_empty());
             }
         }
+    }
+
+    /// The local ports of the connections that are kept.
+    pub(crate) fn ports(&self, into: &mut Vec<u16>) {
+        let idle = self.idle.lock().expect("no panic while held");
+        into.extend(idle.values().flatten().filter_map(|connection| connection.port));
     }
 
     fn oldest(&self) -> Option<clock::Instant> {

@@ -5,6 +5,7 @@
 
 mod id;
 mod lapse;
+mod ledger;
 mod metrics;
 mod outcome;
 mod record;
@@ -12,6 +13,7 @@ mod view;
 
 pub use id::RequestId;
 pub use lapse::InQueue;
+pub use ledger::Mismatch;
 pub use metrics::{CountSource, PoolSource};
 pub use outcome::{
     AcceptPause, ConnectionClose, Departure, EndedBy, Ending, MachineFault, Outcome, RefusalReason,

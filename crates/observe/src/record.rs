@@ -1,5 +1,7 @@
 //! The record of one exchange, from its head to its outcome.
 
+mod settle;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
@@ -21,10 +23,17 @@ use crate::view::{EvidenceSource, QueueSource};
 /// An exchange begins in the first.
 const STAGES: [Stage; 5] =
     [Stage::Queued, Stage::Receiving, Stage::Connecting, Stage::Waiting, Stage::Streaming];
+/// The bits of a byte that are the stage; above them stand the attempts.
+const STAGE_MASK: u8 = 0b111;
+const ONE_ATTEMPT: u8 = STAGE_MASK + 1;
+/// More are not told apart.
+const ATTEMPTS_MAX: u8 = u8::MAX / ONE_ATTEMPT;
 /// No machine has been chosen.
 pub(crate) const NO_MACHINE: u32 = u32::MAX;
 /// An operator has ended it.
 const ENDED: u8 = 1;
+/// Its outcome is written.
+const OVER: u8 = 2;
 /// Its client does not answer any more.
 const CLIENT_VANISHED: u8 = 4;
 /// Its machine does not.
@@ -58,18 +67,18 @@ pub struct Record {
     pub(crate) path: Box<str>,
     pub(crate) started: clock::Instant,
     pub(crate) service: u16,
+    /// The stage, and above [`STAGE_MASK`] how many machines it was led to: only its owner writes it.
     stage: AtomicU8,
-    /// [`ENDED`], [`CLIENT_VANISHED`], [`MACHINE_VANISHED`].
+    /// [`ENDED`], [`OVER`], [`CLIENT_VANISHED`], [`MACHINE_VANISHED`].
     ends: AtomicU8,
-    pub(crate) attempts: AtomicU8,
     pub(crate) status: AtomicU16,
     /// The local port of its connection to a machine; 0 while there is none.
     port: AtomicU16,
     pub(crate) machine: AtomicU32,
     /// In the queue for a place; zero for one that had it at once, never for one that did not ask.
-    queued: Lapse,
+    pub(crate) queued: Lapse,
     /// From `started` to the response head of a machine.
-    first_byte: Lapse,
+    pub(crate) first_byte: Lapse,
     /// Milliseconds after `started`. 49 days; a longer stream shows wrong ages, nothing else.
     pub(crate) progress_ms: AtomicU32,
     pub(crate) sent: AtomicU64,
@@ -86,7 +95,7 @@ pub struct Shard(Mutex<Slab<Arc<Record>>>);
 pub struct Observe {
     pub(crate) services: Vec<String>,
     pub(crate) region: String,
-    shards: Vec<Shard>,
+    pub(crate) shards: Vec<Shard>,
     machines: RwLock<Vec<String>>,
     pub(crate) metrics: Metrics,
     pub(crate) pool: Arc<OnceLock<PoolSource>>,
@@ -95,6 +104,8 @@ pub struct Observe {
     pub(crate) started: clock::Instant,
     live: AtomicUsize,
     none_live: Notify,
+    /// What the ledger could not set right.
+    pub(crate) unhealed: AtomicUsize,
     /// Set once a drain's grace is over: exchanges dropped from then on were cut by it.
     cut: OnceLock<Duration>,
 }
@@ -114,7 +125,9 @@ impl Record {
     /// The exchange has come further.
     pub fn enter(&self, stage: Stage) {
         let index = STAGES.iter().position(|other| *other == stage).expect("all are listed");
-        self.stage.store(u8::try_from(index).expect("five stages"), Ordering::Relaxed);
+        let index = u8::try_from(index).expect("five stages");
+        let attempts = self.stage.load(Ordering::Relaxed) & !STAGE_MASK;
+        self.stage.store(attempts | index, Ordering::Relaxed);
     }
 
     /// The exchange asks for a place. Until it has to queue for it, it has waited for no time at all.
@@ -131,7 +144,9 @@ impl Record {
     /// A machine was chosen. One that sends the exchange on, or cannot be connected to, is followed by another.
     pub fn dispatched(&self, machine: MachineSlot) {
         self.machine.store(machine.0, Ordering::Relaxed);
-        self.attempts.fetch_add(1, Ordering::Relaxed);
+        if self.attempts() < ATTEMPTS_MAX {
+            self.stage.store(self.stage.load(Ordering::Relaxed) + ONE_ATTEMPT, Ordering::Relaxed);
+        }
     }
 
     /// It has a connection to the machine, which has this port at our end; None: it has none any more.
@@ -144,6 +159,12 @@ impl Record {
     pub fn port(&self) -> Option<u16> {
         let port = self.port.load(Ordering::Relaxed);
         (port != 0).then_some(port)
+    }
+
+    /// Whether its outcome is written.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.ends.load(Ordering::Acquire) & OVER != 0
     }
 
     /// The index of its service in the list given to [`Observe::new`].
@@ -168,7 +189,7 @@ impl Record {
     /// Ready once somebody has ended the exchange.
     pub fn poll_ended(&self, cx: &mut Context<'_>) -> Poll<Ending> {
         self.waker.register(cx.waker());
-        match self.ends.load(Ordering::Acquire) {
+        match self.ends.load(Ordering::Acquire) & !OVER {
             0 => Poll::Pending,
             ends if ends & ENDED != 0 => Poll::Ready(Ending::Operator),
             ends if ends & CLIENT_VANISHED != 0 => Poll::Ready(Ending::ClientVanished),
@@ -210,7 +231,13 @@ impl Record {
     /// How far the exchange has come.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        STAGES[usize::from(self.stage.load(Ordering::Relaxed))]
+        STAGES[usize::from(self.stage.load(Ordering::Relaxed) & STAGE_MASK)]
+    }
+
+    /// How many machines it was led to, at most 31 of them counted.
+    #[must_use]
+    pub fn attempts(&self) -> u8 {
+        self.stage.load(Ordering::Relaxed) / ONE_ATTEMPT
     }
 
     /// The request id.
@@ -226,7 +253,7 @@ impl Record {
             Ending::ClientVanished => CLIENT_VANISHED,
             Ending::MachineVanished => MACHINE_VANISHED,
         };
-        let is_first = self.ends.fetch_or(bit, Ordering::Release) == 0;
+        let is_first = self.ends.fetch_or(bit, Ordering::Release) & !OVER == 0;
         self.waker.wake();
         is_first
     }
@@ -282,6 +309,7 @@ impl Observe {
             started: clock::now(),
             live: AtomicUsize::new(0),
             none_live: Notify::new(),
+            unhealed: AtomicUsize::new(0),
             cut: OnceLock::new(),
         })
     }
@@ -320,7 +348,6 @@ impl Observe {
             service: u16::try_from(start.service).expect("a plan has few services"),
             stage: AtomicU8::new(0),
             ends: AtomicU8::new(0),
-            attempts: AtomicU8::new(0),
             status: AtomicU16::new(0),
             port: AtomicU16::new(0),
             machine: AtomicU32::new(NO_MACHINE),
@@ -378,15 +405,6 @@ impl Observe {
         found.is_some()
     }
 
-    /// The ledger was seen out of balance (rule 6).
-    pub fn ledger_mismatch(&self, service: usize) {
-        self.metrics.ledger_mismatches[service].inc();
-        tracing::error!(
-            service = self.services[service],
-            "permits, gauge and sockets disagree: this is a defect, please report it"
-        );
-    }
-
     /// The records of the exchanges in progress.
     #[must_use]
     pub fn records(&self) -> Vec<Arc<Record>> {
@@ -398,7 +416,7 @@ impl Observe {
 }
 
 impl Shard {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Slab<Arc<Record>>> {
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, Slab<Arc<Record>>> {
         self.0.lock().expect("no code panics while it holds the lock")
     }
 }
@@ -406,84 +424,13 @@ impl Shard {
 impl RecordGuard {
     /// The record, to be updated on the way.
     #[must_use]
-    pub fn record(&self) -> &Record {
+    pub fn record(&self) -> &Arc<Record> {
         &self.record
     }
 
     /// Writes the record.
     pub fn finish(mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
-    }
-
-    fn log(&self, outcome: Outcome, duration: Duration) {
-        let record = &*self.record;
-        if let Some(released) = outcome.release()
-            && record.ends.load(Ordering::Relaxed) == 0
-        {
-            tracing::warn!(
-                request_id = %format_args!("{}-{}", record.id, self.observe.region),
-                service = self.observe.services[usize::from(record.service)],
-                client = %record.client,
-                reason = released,
-                evidence = "the kernel gave the connection up: keepalive or retransmissions had no answer",
-                "a peer has vanished: its exchange is released"
-            );
-        }
-        let machine = record.machine.load(Ordering::Relaxed);
-        let name = match machine {
-            NO_MACHINE => String::new(),
-            slot => self.observe.machine_name(MachineSlot(slot)),
-        };
-        tracing::info!(
-            target: "outlast::access",
-            request_id = %format_args!("{}-{}", record.id, self.observe.region),
-            client = %record.client,
-            service = self.observe.services[usize::from(record.service)],
-            method = &*record.method,
-            path = &*record.path,
-            status = record.status.load(Ordering::Relaxed),
-            machine = name,
-            outcome = outcome.name(),
-            detail = outcome.detail(),
-            cause = outcome.cause(),
-            rule = outcome.rule(),
-            attempts = record.attempts.load(Ordering::Relaxed),
-            sent_bytes = record.sent.load(Ordering::Relaxed),
-            received_bytes = record.received.load(Ordering::Relaxed),
-            queued_ms = record.queued.milliseconds(),
-            first_byte_ms = record.first_byte.milliseconds(),
-            duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-        );
-    }
-}
-
-impl Drop for RecordGuard {
-    fn drop(&mut self) {
-        let shard = &self.observe.shards[usize::from(self.shard)];
-        drop(shard.lock().try_remove(self.key as usize));
-        let record = &*self.record;
-        let dropped = || match self.observe.cut.get() {
-            Some(grace) => Outcome::CutByDrain { grace: *grace },
-            None => Outcome::Internal,
-        };
-        let outcome = self.outcome.unwrap_or_else(dropped);
-        let duration = record.started.elapsed();
-        self.observe.metrics.finished(
-            usize::from(record.service),
-            &crate::metrics::Totals {
-                outcome,
-                was_dispatched: record.machine.load(Ordering::Relaxed) != NO_MACHINE,
-                queued: record.queued.get(),
-                first_byte: record.first_byte.get(),
-                duration,
-                sent: record.sent.load(Ordering::Relaxed),
-                received: record.received.load(Ordering::Relaxed),
-            },
-        );
-        self.log(outcome, duration);
-        if self.observe.live.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.observe.none_live.notify_waiters();
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use outlast_http1::Stage;
 use outlast_protocol::pool;
 
 use crate::id::RequestId;
-use crate::record::{MachineSlot, NO_MACHINE, Observe, Record};
+use crate::record::{Observe, Record};
 
 /// Where the places in the queues come from: of all services, by the exchange that waits.
 pub struct QueueSource(pub Box<dyn Fn() -> HashMap<RequestId, pool::Queued> + Send + Sync>);
@@ -74,7 +74,6 @@ impl Observe {
     }
 
     fn view(&self, record: &Record) -> pool::Exchange {
-        let machine = record.machine.load(Ordering::Relaxed);
         let status = record.status.load(Ordering::Relaxed);
         let age_ms = record.elapsed_ms();
         pool::Exchange {
@@ -84,8 +83,8 @@ impl Observe {
             method: record.method.to_string(),
             path: record.path.to_string(),
             stage: record.stage().name().to_owned(),
-            machine: (machine != NO_MACHINE).then(|| self.machine_name(MachineSlot(machine))),
-            attempts: record.attempts.load(Ordering::Relaxed),
+            machine: self.machine_of(record),
+            attempts: record.attempts(),
             status: (status != 0).then_some(status),
             age_ms: age_ms.into(),
             idle_ms: age_ms.saturating_sub(record.progress_ms.load(Ordering::Relaxed)).into(),

@@ -32,6 +32,8 @@ enum Operator {
     LosesAMachine,
     ChangesLimits,
     Drains,
+    /// As the ledger does with a place whose holder it takes for dead: here the holder lives, and goes on without.
+    TakesBack,
     Watches,
 }
 
@@ -98,15 +100,26 @@ impl World {
                 self.audit();
             }
             Operator::Drains => self.admission.drain(),
+            Operator::TakesBack => self.take_back(),
             Operator::Watches => {}
         }
         self.audit();
     }
 
+    fn take_back(&self) {
+        let mut out = Vec::new();
+        self.admission.audit(|held| out.push(held.lease), |()| {});
+        if !out.is_empty() {
+            // It may have been given back meanwhile.
+            self.admission.take_back(out[thread_rng().gen_range(0..out.len())]);
+        }
+    }
+
     /// The most permits of a machine that may be out at once, reserve excluded.
     fn hard_limit(&self) -> u32 {
         let hard = self.settings.limits.hard.filter(|_| self.operator != Operator::ChangesLimits);
-        hard.map_or(3, NonZeroU32::get)
+        let without_place = u32::from(self.operator == Operator::TakesBack);
+        hard.map_or(3, NonZeroU32::get) + without_place
     }
 
     /// What holds at every moment.
@@ -115,8 +128,8 @@ impl World {
         let undecided = self.undecided.load(Ordering::Relaxed) as usize;
         assert!(inner.state.queue_length() <= undecided, "somebody who has left is in the queue");
         assert!(inner.state.is_balanced(), "leases and gauges agree");
-        let permits = self.admission.0.permits_out.load(Ordering::Relaxed);
-        assert!(permits <= inner.state.leases_out(), "a permit has no lease");
+        assert_eq!(inner.permits_out, inner.state.leases_out(), "permits and leases agree");
+        assert_eq!(inner.released_twice, 0, "a place was given back twice");
         for machine in inner.state.usage() {
             assert!(machine.in_flight <= self.hard_limit(), "beyond the limit: {machine:?}");
         }
@@ -130,6 +143,7 @@ impl World {
         assert_eq!(usage.queue_length, 0, "nobody is kept in the queue");
         let inner = self.admission.0.lock();
         assert!(inner.waiting.is_empty() && inner.lingering.is_empty(), "nothing is kept");
+        assert_eq!(inner.written_off, 0, "every permit that was written off has been dropped");
     }
 
     /// Counts what the guests have in their hands, whatever admission believes: a place given twice is seen here.
@@ -153,11 +167,12 @@ async fn guest(world: Arc<World>, client: u8) {
     };
     let permit = if is_replay {
         let machine = MachineKey(thread_rng().gen_range(0..MACHINES));
-        world.admission.attempt_at(machine, class).ok()
+        world.admission.attempt_at(machine, class, ()).ok()
     } else {
         world.undecided.fetch_add(1, Ordering::Relaxed);
         // Two guests are the same client.
-        let permit = match world.admission.attempt(IpAddr::from([127, 0, 0, client / 2]), class) {
+        let permit = match world.admission.attempt(IpAddr::from([127, 0, 0, client / 2]), class, ())
+        {
             Attempt::Admitted(permit) => Some(permit),
             Attempt::Refused(_) => None,
             Attempt::Waiting(waiting) => wait(waiting).await,
@@ -280,4 +295,9 @@ fn limits_change() {
 #[test]
 fn a_drain() {
     explore_all(Operator::Drains);
+}
+
+#[test]
+fn a_place_is_taken_back() {
+    explore_all(Operator::TakesBack);
 }

@@ -2,7 +2,7 @@
 
 use super::{Level, State, Ticket};
 
-impl State {
+impl<H> State<H> {
     /// How many clients wait, each with one exchange or more.
     #[must_use]
     pub fn clients_waiting(&self) -> usize {

@@ -1,0 +1,174 @@
+//! The arithmetic's column of the ledger (rule 6): the leases that are out, for whom, and whether they add up.
+
+use super::{Freed, Hold, Lease, LeaseId, Machine, MachineKey, State};
+
+/// What giving a place back did.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a lease that was not out was given back twice, or had been taken back"]
+pub enum Released<H> {
+    /// It is free now.
+    Now {
+        /// Who held it.
+        holder: Option<H>,
+        /// Whether somebody who waits could have it.
+        freed: Freed,
+    },
+    /// Nothing: the lease was not out.
+    WasNotOut,
+}
+
+/// A place that is out, as the ledger looks at it (rule 6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held<'a, H> {
+    /// Which.
+    pub lease: LeaseId,
+    /// Where.
+    pub machine: MachineKey,
+    /// Whether the exchange is over and its connection lingers.
+    pub is_lingering: bool,
+    /// For whom. None while it is on its way to who waited for it.
+    pub holder: Option<&'a H>,
+}
+
+/// What is counted of a machine's leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Gauges {
+    in_flight: u32,
+    lingering: u32,
+    evicting: u32,
+    reserve: u32,
+}
+
+impl<H> Released<H> {
+    /// What came free.
+    #[must_use]
+    pub fn freed(&self) -> Freed {
+        match self {
+            Self::Now { freed, .. } => *freed,
+            Self::WasNotOut => Freed::Nothing,
+        }
+    }
+}
+
+impl Gauges {
+    fn of(machine: &Machine) -> Self {
+        let Machine { in_flight, lingering, evicting, reserve, .. } = *machine;
+        Self { in_flight, lingering, evicting, reserve }
+    }
+}
+
+impl<H> State<H> {
+    /// The places that are out.
+    pub fn held(&self) -> impl Iterator<Item = Held<'_, H>> {
+        self.leases.iter().map(|(id, lease)| Held {
+            lease: *id,
+            machine: lease.machine,
+            is_lingering: matches!(lease.hold, Hold::Lingering | Hold::Evicting),
+            holder: lease.holder.as_ref(),
+        })
+    }
+
+    /// Whether the leases that are out add up to the gauges (rule 6).
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        let is_known =
+            |lease: &Lease<H>| self.machines.iter().any(|machine| machine.key == lease.machine);
+        self.leases.values().all(is_known)
+            && self.machines.iter().all(|machine| Gauges::of(machine) == self.counted(machine.key))
+    }
+
+    /// Sets the gauges to what the leases say, which are what is given back.
+    pub fn rebalance(&mut self) {
+        for index in 0..self.machines.len() {
+            let Gauges { in_flight, lingering, evicting, reserve } =
+                self.counted(self.machines[index].key);
+            let machine = &mut self.machines[index];
+            (machine.in_flight, machine.lingering) = (in_flight, lingering);
+            (machine.evicting, machine.reserve) = (evicting, reserve);
+        }
+        self.forget_gone_machines();
+    }
+
+    /// The gauges of a machine, counted anew.
+    fn counted(&self, key: MachineKey) -> Gauges {
+        let mut gauges = Gauges::default();
+        for lease in self.leases.values().filter(|lease| lease.machine == key) {
+            gauges.in_flight += u32::from(lease.hold != Hold::Reserve);
+            gauges.reserve += u32::from(lease.hold == Hold::Reserve);
+            let is_lingering = matches!(lease.hold, Hold::Lingering | Hold::Evicting);
+            gauges.lingering += u32::from(is_lingering);
+            gauges.evicting += u32::from(lease.hold == Hold::Evicting);
+        }
+        gauges
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::state::{Class, Limits, Linger, Settings, Verdict};
+
+    const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn state() -> State<&'static str> {
+        let limits = Limits { soft: None, hard: std::num::NonZeroU32::new(3) };
+        let (linger, queue_depth_max, reserve_slots) = (Linger::Evict, 0, 1);
+        let mut state = State::new(Settings { limits, linger, queue_depth_max, reserve_slots });
+        state.machine_ready(MachineKey(0));
+        state
+    }
+
+    fn admit(state: &mut State<&'static str>, class: Class, holder: &'static str) -> LeaseId {
+        let Verdict::Admitted { lease, .. } = state.admit(CLIENT, class) else {
+            panic!("there is room")
+        };
+        state.hold(lease, holder);
+        lease
+    }
+
+    #[test]
+    fn a_place_says_for_whom_it_is_until_it_is_given_back_once() {
+        let mut state = state();
+        let lease = admit(&mut state, Class::Ordinary, "a");
+        let machine = MachineKey(0);
+        let held = Held { lease, machine, is_lingering: false, holder: Some(&"a") };
+        assert_eq!(state.held().collect::<Vec<_>>(), [held]);
+        state.linger(lease);
+        assert!(state.held().all(|held| held.is_lingering));
+        assert_eq!(state.release(lease), Released::Now { holder: Some("a"), freed: Freed::Place });
+        assert_eq!(state.release(lease), Released::WasNotOut);
+        assert_eq!(state.held().count(), 0);
+    }
+
+    #[test]
+    fn gauges_that_drifted_are_seen_and_set_right() {
+        let drifts: [fn(&mut Machine); 4] = [
+            |machine| machine.in_flight += 1,
+            |machine| machine.lingering = 0,
+            |machine| machine.evicting = 1,
+            |machine| machine.reserve = 0,
+        ];
+        for drift in drifts {
+            let mut state = state();
+            let (busy, lingering, control) = (
+                admit(&mut state, Class::Ordinary, "a"),
+                admit(&mut state, Class::Ordinary, "b"),
+                admit(&mut state, Class::Control, "c"),
+            );
+            state.linger(lingering);
+            assert!(state.is_balanced());
+            let right = state.usage();
+            drift(&mut state.machines[0]);
+            assert!(!state.is_balanced());
+            state.rebalance();
+            assert!(state.is_balanced());
+            assert_eq!(state.usage(), right);
+            for lease in [busy, lingering, control] {
+                assert!(matches!(state.release(lease), Released::Now { .. }));
+            }
+            assert_eq!((state.usage()[0].in_flight, state.usage()[0].reserve), (0, 0));
+        }
+    }
+}
