@@ -3,6 +3,7 @@
 //! The record is written when the exchange ends, however it ends, also when its future is dropped. Live exchanges can be
 //! listed and ended by an operator. This crate does not decide anything and does not know sockets.
 
+mod gauges;
 mod id;
 mod lapse;
 mod ledger;

@@ -38,6 +38,22 @@ fn an_exchange_is_listed_until_its_outcome() {
 }
 
 #[test]
+fn attempts_are_counted_beside_the_stage() {
+    let observe = Observe::new("sjc", &["http".to_owned()], 1);
+    let guard = begin(&observe);
+    let record = guard.record();
+    for attempts in 0..40_u8 {
+        assert_eq!(record.attempts(), attempts.min(31));
+        for stage in STAGES {
+            record.enter(stage);
+            assert_eq!((record.stage(), record.attempts()), (stage, attempts.min(31)));
+        }
+        record.dispatched(MachineSlot(0));
+    }
+    guard.finish(Outcome::Completed);
+}
+
+#[test]
 fn a_record_is_small() {
     // Every held stream has one: 5,000 of them take 800 kB.
     assert_eq!(size_of::<Record>(), 160);
