@@ -178,7 +178,7 @@ const KEYS: &[KeyDoc] = &[
         key: "exchange.buffer_max",
         env: Some("OUTLAST_EXCHANGE_BUFFER_MAX"),
         flag: None,
-        default: "\"1MiB\"",
+        default: "\"2MiB\"",
         doc: "so much is kept unsent for a peer that does not read, per direction: by the kernel, and again by the gateway (of that never more than 256 KiB); from \"16KiB\" to \"64MiB\"",
     },
     KeyDoc {

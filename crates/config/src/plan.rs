@@ -26,7 +26,7 @@ pub struct Plan {
     pub listen: Listen,
     /// What happens to upstream connections between exchanges.
     pub upstream: Upstream,
-    /// `exchange.buffer_max`, default 1 MiB: so many bytes are kept for a peer that does not read, per direction, by the kernel
+    /// `exchange.buffer_max`, default 2 MiB: so many bytes are kept for a peer that does not read, per direction, by the kernel
     /// and by the gateway each.
     pub buffer_max: usize,
     /// The bounded wait for a place, per service.

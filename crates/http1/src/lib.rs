@@ -2,8 +2,8 @@
 //!
 //! Heads are parsed by `httparse` and then held to the strict rules of RFC 9112; bodies are followed, so that
 //! their end is known, and passed through as they came. While a stream is silent it owns no buffer: bytes move
-//! through one scratch buffer per thread, and memory is taken only while a peer does not read, up to
-//! [`PENDING_MAX`] per direction.
+//! through one scratch buffer per thread, and memory is taken only while a peer does not read, as much as is
+//! asked for and at most [`PENDING_MAX`] per direction.
 //!
 //! This crate does not know admission, machines, header policy or logging: it is told which lines to add and
 //! whom to tell about progress.

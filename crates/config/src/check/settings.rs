@@ -229,7 +229,7 @@ impl Checker<'_> {
                 BUFFER_MAX.start().show(),
                 BUFFER_MAX.end().show()
             ));
-            self.say(error.at(picked.origin).hint("the default is \"1MiB\""));
+            self.say(error.at(picked.origin).hint("the default is \"2MiB\""));
         }
         usize::try_from(picked.value.0).unwrap_or(usize::MAX)
     }

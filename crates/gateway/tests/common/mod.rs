@@ -60,7 +60,7 @@ pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u
             idle_timeout: Duration::from_secs(4),
             request_buffer: 16 * 1024,
         },
-        buffer_max: 1024 * 1024,
+        buffer_max: 2 * 1024 * 1024,
         queue: Queue { depth_max: 100, timeout: Duration::from_secs(30), client_header: None },
         reserve: Reserve { slots: 2, paths: Vec::new() },
         drain_grace: Duration::from_secs(30),
