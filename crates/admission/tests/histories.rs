@@ -278,8 +278,9 @@ impl Crowd {
 
     fn check(&self) {
         let usage = self.admission.usage();
-        let Ledger { leases, permits, is_balanced, released_twice } = self.admission.ledger();
-        assert!(is_balanced && released_twice == 0);
+        let Ledger { leases, permits, is_balanced, queued, waiting, released_twice } =
+            self.admission.ledger();
+        assert!(is_balanced && released_twice == 0 && queued == waiting);
         assert_eq!(leases, permits, "permits out are the gauge");
         // A granted place may still be on its way to a future that has not been polled.
         let held = self.permits.len() + self.lingering.len();

@@ -175,6 +175,11 @@ impl Gateway {
         &self.shared.addresses
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The most client connections at once, all services together.
     #[must_use]
     pub fn connections_max(&self) -> usize {

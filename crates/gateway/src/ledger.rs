@@ -19,7 +19,8 @@ use outlast_runtime::clock;
 
 use crate::gateway::Shared;
 use crate::service::Service;
-use sockets::{Kernel, OpenSockets, Ports, UpstreamSocket};
+pub(crate) use sockets::Kernel;
+use sockets::{OpenSockets, Ports, UpstreamSocket};
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// A suspicion is looked at in so many checks before it is a mismatch,
@@ -292,13 +293,16 @@ impl<'a> View<'a> {
     }
 
     fn sums(&mut self, ledger: Ledger) {
-        let Ledger { leases, permits, is_balanced, .. } = ledger;
-        if leases == permits && is_balanced {
+        let Ledger { leases, permits, is_balanced, queued, waiting, .. } = ledger;
+        if leases == permits && is_balanced && queued == waiting {
             return;
         }
         let detail = || {
             let gauges = if is_balanced { "agree" } else { "do not agree" };
-            format!("{leases} places, {permits} permits, and the gauges {gauges} with the places")
+            format!(
+                "{leases} places, {permits} permits, a queue of {queued}, {waiting} who wait, and the gauges {gauges} \
+                 with the places"
+            )
         };
         self.find(Suspect::Sums(self.service.index), Mismatch::Sums, None, PATIENCE, detail);
     }

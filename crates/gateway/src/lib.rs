@@ -5,6 +5,8 @@
 
 mod accept;
 mod answer;
+#[cfg(test)]
+mod cancels;
 mod clients;
 mod clocks;
 mod connection;

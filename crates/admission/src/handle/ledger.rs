@@ -12,6 +12,10 @@ pub struct Ledger {
     pub permits: usize,
     /// Whether the leases add up to the gauges.
     pub is_balanced: bool,
+    /// The length of the queue, as the arithmetic knows it.
+    pub queued: usize,
+    /// Those who wait to be told of a place. After a drain they are none, while the queue is left.
+    pub waiting: usize,
     /// How often a permit was dropped whose place somebody else had given back.
     pub released_twice: u64,
 }
@@ -50,14 +54,16 @@ impl<H> Admission<H> {
         matches!(released, Released::Now { .. })
     }
 
-    /// Sets gauges and the count of permits to what the leases say. Permits beyond them stand for no place: dropping them
-    /// changes nothing.
+    /// Sets gauges and the count of permits to what the leases say, and takes out of the queue who is not there to be told.
+    /// Permits beyond the leases stand for no place: dropping them changes nothing.
     pub fn rebalance(&self) {
         self.0.change(|inner| {
             inner.state.rebalance();
             let leases = inner.state.leases_out();
             inner.written_off += inner.permits_out.saturating_sub(leases);
             inner.permits_out = leases;
+            let Inner { state, waiting, .. } = inner;
+            state.leave_but(|ticket| waiting.contains_key(&ticket));
             (Freed::Nothing, ())
         });
     }
@@ -69,6 +75,8 @@ impl<H> Inner<H> {
             leases: self.state.leases_out(),
             permits: self.permits_out,
             is_balanced: self.state.is_balanced(),
+            queued: self.state.queue_length(),
+            waiting: self.waiting.len(),
             released_twice: self.released_twice,
         }
     }
@@ -116,8 +124,9 @@ mod tests {
     }
 
     fn counts(admission: &Admission<&'static str>) -> (usize, usize, u64) {
-        let Ledger { leases, permits, is_balanced, released_twice } = admission.ledger();
-        assert!(is_balanced);
+        let Ledger { leases, permits, is_balanced, queued, waiting, released_twice } =
+            admission.ledger();
+        assert!(is_balanced && queued == waiting);
         (leases, permits, released_twice)
     }
 
@@ -173,6 +182,20 @@ mod tests {
         drop(twin);
         assert_eq!(counts(&admission), (0, 0, 1));
         assert_eq!(admission.usage().machines[0].in_flight, 0);
+    }
+
+    #[test]
+    fn a_queue_that_keeps_who_has_left_is_seen_and_left() {
+        let admission = admission();
+        let _permit = permit(&admission);
+        let waiting = attempt(&admission, "second");
+        admission.0.lock().waiting.clear();
+        let Ledger { queued, waiting: told, .. } = admission.ledger();
+        assert_eq!((queued, told), (1, 0));
+        admission.rebalance();
+        assert_eq!(counts(&admission), (1, 1, 0));
+        drop(waiting);
+        assert_eq!(counts(&admission), (1, 1, 0));
     }
 
     #[test]

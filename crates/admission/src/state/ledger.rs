@@ -1,6 +1,6 @@
 //! The arithmetic's column of the ledger (rule 6): the leases that are out, for whom, and whether they add up.
 
-use super::{Freed, Hold, Lease, LeaseId, Machine, MachineKey, State};
+use super::{Freed, Hold, Lease, LeaseId, Machine, MachineKey, State, Ticket};
 
 /// What giving a place back did.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,6 +87,15 @@ impl<H> State<H> {
             (machine.evicting, machine.reserve) = (evicting, reserve);
         }
         self.forget_gone_machines();
+    }
+
+    /// Takes everybody out of the queue but those who are there.
+    pub fn leave_but(&mut self, is_there: impl Fn(Ticket) -> bool) {
+        let gone: Vec<_> =
+            self.clients.keys().copied().filter(|ticket| !is_there(*ticket)).collect();
+        for ticket in gone {
+            self.cancel(ticket);
+        }
     }
 
     /// The gauges of a machine, counted anew.
