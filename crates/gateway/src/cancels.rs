@@ -140,7 +140,7 @@ impl World {
             for (name, http, raw) in machines.addresses() {
                 let is_http = service.plan.kind == ServiceKind::Http;
                 let address = if is_http { http } else { raw };
-                service.machine_ready(self.observe.name_machine(name), name, address);
+                service.machine_ready(self.observe.name_machine(name), name, "app", address);
             }
             Arc::new(Lane {
                 shared: Arc::clone(&self.shared),
