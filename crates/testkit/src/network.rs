@@ -209,6 +209,11 @@ impl Hosts {
         self.change("add", "lossy", clients);
     }
 
+    /// Of these clients nothing is lost any more.
+    pub fn lose_nothing(&self, clients: &[Ipv4Addr]) {
+        self.change("delete", "lossy", clients);
+    }
+
     /// From now on the machines are neither heard nor reached on the gateway's connections from these ports.
     pub fn vanish_machines(&self, ports: &[u16]) {
         self.change("add", "gone_ports", ports);

@@ -11,6 +11,8 @@ mod door;
 mod drill;
 mod health;
 mod incident;
+#[cfg(target_os = "linux")]
+mod living;
 mod logs;
 mod peers;
 mod support;

@@ -95,12 +95,19 @@ impl Outlast {
         files: &[(&str, &str)],
         args: &[&str],
     ) -> Self {
+        let listen = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        Self::listening_by(by, env, files, &[&listen, args].concat()).await
+    }
+
+    /// The same, where the flags say.
+    pub(crate) async fn listening_by(
+        by: &[&str],
+        env: &[(&str, &str)],
+        files: &[(&str, &str)],
+        args: &[&str],
+    ) -> Self {
         let folder = Self::folder(files);
-        let mut all = vec!["up", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        let at = args.iter().position(|arg| *arg == "--").unwrap_or(args.len());
-        all.extend(["--log-format", "json"]);
-        all.extend(&args[..at]);
-        all.extend(&args[at..]);
+        let all = [&["up", "--log-format", "json"], args].concat();
         let mut command = Self::command_by(by, folder.path(), &all);
         command.envs(env.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
