@@ -123,10 +123,7 @@ impl Network {
     #[must_use]
     pub fn start() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        assert!(
-            rustix::process::geteuid().is_root(),
-            "network namespaces are made by root alone: run this test as root"
-        );
+        need_root();
         remove_stale();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         // From here on its drop takes back whatever was made.
@@ -242,6 +239,13 @@ impl Drop for Network {
     }
 }
 
+fn need_root() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "network namespaces are made by root alone: run this test as root"
+    );
+}
+
 /// Names of namespaces that tests have made.
 fn names() -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir(NAMES).into_iter().flatten().flatten();
@@ -350,6 +354,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_it_and_nothing_of_killed_tests() {
+        need_root();
         // The highest process id is 2^22.
         let stale = format!("{PREFIX}{}-0-stale", 1 << 23);
         run("ip", &["netns", "add", &stale]);
