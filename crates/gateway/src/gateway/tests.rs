@@ -1,3 +1,5 @@
+//! A defect of one exchange leaves the others as they are.
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
