@@ -27,7 +27,7 @@ use outlast_runtime::{Phases, Tasks, clock, random};
 use tokio::sync::Notify;
 
 use crate::gateway::{Admittance, GatewayOptions, Lane, Shared};
-use crate::ledger::{Checker, Kernel};
+use crate::ledger::Checker;
 use crate::upstream::Pool;
 use crate::{connection, tunnel};
 use peers::{KINDS, Kind, Machines};
@@ -240,7 +240,7 @@ impl World {
             }
         }
         assert_eq!((self.observe.live(), self.observe.records().len()), (0, 0), "records, {what}");
-        let sockets = Kernel::default().sockets(&self.shared.services).expect("Linux tells");
+        let sockets = self.shared.living.upstream(&self.shared).expect("Linux tells");
         let open: Vec<_> = sockets.into_iter().filter(|socket| socket.inode != 0).collect();
         assert!(open.is_empty(), "sockets, {what}: {open:?}");
         assert_eq!(self.observe.ledger_mismatches(), 0, "{what}");
@@ -269,7 +269,7 @@ impl World {
                 .wrong
                 .extend((!is_right).then_some(ledger));
         }
-        let sockets = Kernel::default().sockets(&self.shared.services);
+        let sockets = self.shared.living.upstream(&self.shared);
         let mut checker = self.checker.lock().expect("no panic while held");
         checker.check(clock::now(), sockets.as_deref());
     }

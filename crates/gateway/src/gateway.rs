@@ -25,7 +25,7 @@ use crate::service::Service;
 use crate::share::{Handed, Share};
 use crate::upstream::Pool;
 use crate::visitor::Reception;
-use crate::{accept, connection, ledger, listener, tunnel};
+use crate::{accept, connection, listener, tunnel};
 
 /// `/api/pool` shows so many exchanges of a service; `/api/exchanges` shows all.
 const POOL_EXCHANGES_MAX: usize = 256;
@@ -214,15 +214,8 @@ impl Gateway {
         }
     }
 
-    /// Checks the ledger once a second. Never ends.
-    ///
-    /// # Cancel safety
-    /// Dropping the future stops the checks.
-    pub fn watch_ledger(&self) -> impl Future<Output = ()> + Send + use<> {
-        ledger::watch(Arc::clone(&self.shared))
-    }
-
-    /// Looks at all sockets once a second and ends the exchanges of peers that have vanished. Never ends.
+    /// Looks at all sockets once a second, ends the exchanges of peers that have vanished, and compares the ledger with the
+    /// sockets. Never ends.
     ///
     /// # Cancel safety
     /// Dropping the future stops the looks.

@@ -19,10 +19,9 @@ use outlast_runtime::clock;
 
 use crate::gateway::Shared;
 use crate::service::Service;
-pub(crate) use sockets::Kernel;
-use sockets::{OpenSockets, Ports, UpstreamSocket};
+pub(crate) use sockets::UpstreamSocket;
+use sockets::{OpenSockets, Ports};
 
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// A suspicion is looked at in so many checks before it is a mismatch,
 const CHECKS: u32 = 3;
 /// and for so long: more than the two seconds for which an exchange without a place may still write its answer.
@@ -30,29 +29,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A socket that nobody accounts for takes no place, and may be somebody's for a while: a health check's, for as long as
 /// that one may take.
 const STRAY_PATIENCE: Duration = Duration::from_secs(60);
-
-/// Checks all services once a second, for ever, against the sockets of the moment where the kernel tells of them.
-pub(crate) async fn watch(shared: Arc<Shared>) {
-    let start = || Box::new((Checker::new(Arc::clone(&shared)), Kernel::default()));
-    let mut ledger = start();
-    loop {
-        clock::sleep(CHECK_INTERVAL).await;
-        // The kernel takes a millisecond for each thousand sockets, in which others shall go on.
-        let checked = tokio::task::spawn_blocking(move || {
-            let (checker, kernel) = &mut *ledger;
-            let sockets = kernel.sockets(&checker.shared.services);
-            checker.check(clock::now(), sockets.as_deref());
-            ledger
-        });
-        ledger = match checked.await {
-            Ok(ledger) => ledger,
-            Err(error) => {
-                tracing::error!(%error, "a check of the ledger failed: this is a defect, please report it");
-                start()
-            }
-        };
-    }
-}
 
 /// What may be wrong, named so that the next check knows it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,6 +19,7 @@ use outlast_runtime::clock::{self, Instant};
 use outlast_sockets::{Dump, DumpError, Query, Socket};
 
 use crate::gateway::Shared;
+use crate::ledger::{Checker, UpstreamSocket};
 use socket::{Look, Reading, Suspect, is_suspect};
 use state::{Ends, Facts, State, Unanswered};
 
@@ -75,31 +76,59 @@ impl fmt::Debug for Living {
     }
 }
 
-/// Looks at all sockets once a second, for ever, and ends the exchanges of those who have vanished.
+/// Looks at all sockets once a second, for ever, ends the exchanges of those who have vanished, and compares the ledger with
+/// what the same look tells.
 pub(crate) async fn watch(shared: Arc<Shared>) {
+    let start = || Box::new(Checker::new(Arc::clone(&shared)));
+    let (mut checker, mut check_at) = (start(), clock::now());
     loop {
-        let start = clock::now();
+        let now = clock::now();
+        let is_due = now >= check_at;
+        if is_due {
+            check_at = now + LOOK_INTERVAL;
+        }
         let looking = {
             let shared = Arc::clone(&shared);
             // It takes a millisecond for each thousand sockets, in which others shall go on.
-            tokio::task::spawn_blocking(move || shared.living.look(&shared))
+            tokio::task::spawn_blocking(move || {
+                let mut upstream = is_due.then(Vec::new);
+                let look = shared.living.look(&shared, upstream.as_mut());
+                if is_due {
+                    let told = upstream.as_deref().filter(|_| look.is_whole);
+                    checker.check(clock::now(), told);
+                }
+                (checker, look.due)
+            })
         };
         let due = match looking.await {
-            Ok(due) => due,
+            Ok((same, due)) => {
+                checker = same;
+                due
+            }
             Err(error) => {
                 tracing::error!(%error, "a look at the sockets failed: this is a defect, please report it");
+                checker = start();
                 None
             }
         };
-        let next = start + LOOK_INTERVAL;
+        let next = now + LOOK_INTERVAL;
         let soon = clock::now() + LOOK_INTERVAL_MIN;
         clock::sleep_until(due.map_or(next, |due| due.max(soon).min(next.max(soon)))).await;
     }
 }
 
+/// What came of a look.
+pub(crate) struct Looked {
+    /// Whether the kernel told of all sockets.
+    pub(crate) is_whole: bool,
+    /// When the next look should be, if that is soon.
+    due: Option<Instant>,
+}
+
 impl Living {
-    /// Tells observe whom to ask for states.
+    /// Tells observe whom to ask for states, and asks the kernel for the first time: what it cannot tell is said at the start.
     pub(crate) fn announce(shared: &Arc<Shared>) {
+        shared.living.look(shared, None);
         // Weak: observe is theirs too, and must not keep them alive.
         let weak = || Arc::downgrade(shared);
         let (telling, missing) = (weak(), weak());
@@ -117,16 +146,28 @@ impl Living {
         self.0.lock().expect("no panic while held")
     }
 
-    /// One look. Says when the next one should be, if that is soon.
-    fn look(&self, shared: &Shared) -> Option<Instant> {
+    /// One look, at which all connections to machines are put into `upstream`.
+    pub(crate) fn look(
+        &self,
+        shared: &Shared,
+        upstream: Option<&mut Vec<UpstreamSocket>>,
+    ) -> Looked {
         let mut watch = self.watch();
-        watch.look(shared);
+        let is_whole = watch.look(shared, upstream);
         let suspects = watch.suspects.values();
-        let now = watch.last?;
+        let Some(now) = watch.last else { return Looked { is_whole, due: None } };
         if suspects.clone().any(|suspect| suspect.reading.has_vanished()) {
             watch.release(shared);
         }
-        suspects.filter_map(|suspect| suspect.due(now)).min()
+        Looked { is_whole, due: suspects.filter_map(|suspect| suspect.due(now)).min() }
+    }
+
+    /// All connections to machines, for tests of who reads them; None where the kernel does not tell.
+    #[cfg(test)]
+    pub(crate) fn upstream(&self, shared: &Shared) -> Option<Vec<UpstreamSocket>> {
+        let mut upstream = Vec::new();
+        let look = self.look(shared, Some(&mut upstream));
+        look.is_whole.then_some(upstream)
     }
 
     fn tell(&self, shared: &Shared, records: &[Arc<Record>], views: &mut [pool::Exchange]) {
@@ -136,7 +177,7 @@ impl Living {
         let is_fresh = watch.readings.is_some()
             && watch.last.is_some_and(|last| now.duration_since(last) < LOOK_INTERVAL);
         if !is_fresh {
-            watch.look(shared);
+            watch.look(shared, None);
         }
         for (record, view) in records.iter().zip(views) {
             let (facts, ends) = (Facts::new(record), watch.ends(shared, record));
@@ -157,13 +198,20 @@ impl Living {
 }
 
 impl Watch {
-    fn look(&mut self, shared: &Shared) {
+    /// Whether the kernel told of all sockets.
+    fn look(&mut self, shared: &Shared, mut upstream: Option<&mut Vec<UpstreamSocket>>) -> bool {
         let now = clock::now();
         let look = Look { number: self.number.wrapping_add(1), now, last: self.last };
         let is_asked = self.asked.is_some_and(|asked| now.duration_since(asked) < ASKED_INTERVAL);
         let mut readings = is_asked.then(HashMap::new);
         let Self { kernel, suspects, .. } = self;
-        let looked = kernel.ask(now, &query(shared), |socket| {
+        let clients: Vec<_> = shared.addresses.iter().map(|address| address.port()).collect();
+        let told = kernel.ask(now, &query(shared), |socket| {
+            if let Some(upstream) = &mut upstream
+                && !clients.contains(&socket.local.port())
+            {
+                upstream.push(UpstreamSocket::from(socket));
+            }
             let is_suspect = is_suspect(socket);
             // Nothing is remembered of most sockets, and nothing to be told.
             if !is_suspect && suspects.is_empty() && readings.is_none() {
@@ -183,8 +231,8 @@ impl Watch {
                 }
             }
         });
-        match looked {
-            Looked::Whole => {
+        match told {
+            Told::Whole => {
                 (self.number, self.last, self.readings) = (look.number, Some(now), readings);
                 // One that a dump has missed, because another one beside it was closed, is remembered for another look.
                 suspects.retain(|_, suspect| look.number.wrapping_sub(suspect.seen) <= 1);
@@ -192,12 +240,13 @@ impl Watch {
                     suspects.shrink_to_fit();
                 }
             }
-            Looked::Failed => self.readings = None,
-            Looked::Silent => {
+            Told::Failed => self.readings = None,
+            Told::Silent => {
                 self.readings = None;
                 suspects.clear();
             }
         }
+        matches!(told, Told::Whole)
     }
 
     /// What the last look has told of the two ends of an exchange.
@@ -246,7 +295,7 @@ impl Watch {
 }
 
 /// What came of asking.
-enum Looked {
+enum Told {
     Whole,
     /// It will do better next time.
     Failed,
@@ -254,11 +303,11 @@ enum Looked {
 }
 
 impl Kernel {
-    fn ask(&mut self, now: Instant, query: &Query, show: impl FnMut(&Socket)) -> Looked {
+    fn ask(&mut self, now: Instant, query: &Query, show: impl FnMut(&Socket)) -> Told {
         if let Self::Silent { until, .. } = self
             && now < *until
         {
-            return Looked::Silent;
+            return Told::Silent;
         }
         let (mut dump, failures) = match std::mem::take(self) {
             Self::Tells { dump, failures } => (dump, failures),
@@ -276,12 +325,12 @@ impl Kernel {
                     tracing::info!("the kernel tells of connections again");
                 }
                 *self = Self::Tells { dump, failures: 0 };
-                Looked::Whole
+                Told::Whole
             }
             Err(error) if !error.is_lasting() && failures < FAILURES_MAX => {
                 tracing::debug!(%error, "a look at the sockets failed");
                 *self = Self::Tells { dump, failures: failures + 1 };
-                Looked::Failed
+                Told::Failed
             }
             Err(error) => {
                 let silent = std::mem::take(self);
@@ -291,7 +340,7 @@ impl Kernel {
     }
 
     /// The kernel tells nothing. It is said once for every reason.
-    fn silence(&mut self, before: &Self, error: &DumpError, now: Instant) -> Looked {
+    fn silence(&mut self, before: &Self, error: &DumpError, now: Instant) -> Told {
         let why = error.to_string();
         let is_known = matches!(before, Self::Silent { why: known, .. } if *known == why);
         if !is_known {
@@ -303,7 +352,7 @@ impl Kernel {
             );
         }
         *self = Self::Silent { why, until: now + RETRY_INTERVAL };
-        Looked::Silent
+        Told::Silent
     }
 }
 

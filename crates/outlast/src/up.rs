@@ -112,7 +112,6 @@ impl Up {
             connections_max: connections_for_descriptors(),
         };
         let gateway = Gateway::start(plan.clone(), &observe, options).map_err(bind_failure)?;
-        tasks.spawn(gateway.watch_ledger());
         tasks.spawn(gateway.watch_sockets());
         let admin_address = admin.local_addr().map_err(Failure::failed)?;
         let groups = specs.iter().filter_map(named_group).collect();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use outlast_observe::Mismatch;
-use outlast_sockets::{Dump, DumpError, Query, TcpState};
+use outlast_sockets::{Socket, TcpState};
 
 use super::{Finding, STRAY_PATIENCE, Suspect};
 use crate::service::Service;
@@ -23,49 +23,14 @@ pub(crate) struct UpstreamSocket {
     pub(crate) is_established: bool,
 }
 
-/// Whom to ask for sockets.
-#[derive(Debug, Default)]
-pub(crate) struct Kernel {
-    dump: Option<Dump>,
-    /// It tells nothing, and never will.
-    is_silent: bool,
-}
-
-impl Kernel {
-    /// The connections to all machines; None where the kernel does not tell.
-    pub(crate) fn sockets(&mut self, services: &[Arc<Service>]) -> Option<Vec<UpstreamSocket>> {
-        if self.is_silent {
-            return None;
+impl From<&Socket> for UpstreamSocket {
+    fn from(socket: &Socket) -> Self {
+        Self {
+            local_port: socket.local.port(),
+            remote: socket.peer,
+            inode: socket.inode.into(),
+            is_established: matches!(socket.state, TcpState::Established | TcpState::CloseWait),
         }
-        match self.ask(services) {
-            Ok(sockets) => Some(sockets),
-            Err(error) => {
-                self.is_silent = error.is_lasting();
-                tracing::debug!(%error, "the kernel tells the ledger nothing of sockets");
-                None
-            }
-        }
-    }
-
-    fn ask(&mut self, services: &[Arc<Service>]) -> Result<Vec<UpstreamSocket>, DumpError> {
-        let dump = match &mut self.dump {
-            Some(dump) => dump,
-            none => none.insert(Dump::open()?),
-        };
-        let mut query = Query::default();
-        for service in services {
-            service.machine_addresses().into_iter().for_each(|address| query.peer(address));
-        }
-        let mut sockets = Vec::new();
-        dump.each(&query, |socket| {
-            sockets.push(UpstreamSocket {
-                local_port: socket.local.port(),
-                remote: socket.peer,
-                inode: socket.inode.into(),
-                is_established: matches!(socket.state, TcpState::Established | TcpState::CloseWait),
-            });
-        })?;
-        Ok(sockets)
     }
 }
 

@@ -87,14 +87,14 @@ impl Rig {
     }
 
     fn sockets(&self) -> Vec<UpstreamSocket> {
-        Kernel::default().sockets(&self.shared.services).expect("Linux")
+        self.shared.living.upstream(&self.shared).expect("Linux tells")
     }
 
     /// So many checks, a second apart, against the kernel's sockets.
     fn checks(&mut self, count: u32) {
         let sockets = self.sockets();
         for _ in 0..count {
-            self.now += CHECK_INTERVAL;
+            self.now += Duration::from_secs(1);
             self.checker.check(self.now, Some(&sockets));
         }
     }
@@ -330,10 +330,10 @@ async fn ask(gateway: SocketAddr, end: clock::Instant) -> u64 {
 
 /// Checks as fast as it can until the time is over. Says how often.
 fn check_all_the_time(shared: &Arc<Shared>, end: clock::Instant) -> u32 {
-    let (mut checker, mut kernel) = (Checker::new(Arc::clone(shared)), Kernel::default());
+    let mut checker = Checker::new(Arc::clone(shared));
     let (start, mut checks) = (clock::now(), 0);
     while clock::now() < end {
-        let sockets = kernel.sockets(&shared.services);
+        let sockets = shared.living.upstream(shared);
         checker.check(start + start.elapsed() * HASTE, sockets.as_deref());
         let ledger = shared.services[0].admission.ledger();
         assert!(ledger.is_balanced && ledger.leases == ledger.permits, "{ledger:?}");
