@@ -10,6 +10,7 @@
 mod check;
 mod client;
 mod desk;
+mod disk;
 mod html;
 mod intervals;
 mod line;
@@ -30,6 +31,7 @@ mod watch;
 mod wire;
 
 pub use check::Flaw;
+pub use disk::DiskError;
 pub use html::{comparison_page, report_page};
 pub use plan::{Arrivals, Blow, Client, Kind, Load, Misfortune, Plan, Reclick, RetryAfter, Start};
 pub use presets::{PRESETS, Preset};

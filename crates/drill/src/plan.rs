@@ -261,6 +261,8 @@ pub enum Blow {
     Drain,
     /// `SIGTERM`, and it is started again once it has ended.
     Restart,
+    /// Its disk has no room, until so much later.
+    FullDisk(Duration),
 }
 
 impl Blow {
@@ -272,12 +274,14 @@ impl Blow {
             Self::Pause(_) => "pause",
             Self::Drain => "drain",
             Self::Restart => "restart",
+            Self::FullDisk(_) => "full_disk",
         }
     }
 
     fn faster(self, scale: f64) -> Self {
         match self {
             Self::Pause(rest) => Self::Pause(rest.div_f64(scale)),
+            Self::FullDisk(rest) => Self::FullDisk(rest.div_f64(scale)),
             Self::Kill | Self::Drain | Self::Restart => self,
         }
     }

@@ -338,7 +338,7 @@ fn reclick(field: &Field<'_>) -> Option<Reclick> {
 
 fn misfortunes(root: &mut Section<'_>) -> Vec<Misfortune> {
     let Some(field) = root.take("misfortune") else { return Vec::new() };
-    let names = ["kill", "pause", "drain", "restart"];
+    let names = ["kill", "pause", "drain", "restart", "full_disk"];
     let read = |mut section: Section<'_>| {
         let (reader, span) = (section.reader, section.span.clone());
         let at = duration(&mut section, "at");
@@ -350,12 +350,13 @@ fn misfortunes(root: &mut Section<'_>) -> Vec<Misfortune> {
             (Some("drain"), _) => Some(Blow::Drain),
             (Some("restart"), _) => Some(Blow::Restart),
             (Some("pause"), Some(rest)) => Some(Blow::Pause(rest)),
+            (Some("full_disk"), Some(rest)) => Some(Blow::FullDisk(rest)),
             _ => None,
         };
         if let (Some(at), Some(what)) = (at, blow) {
             return Some(Misfortune { at, what });
         }
-        let hint = "write at = \"2m\" and what = \"drain\"; a pause also needs for = \"10s\"";
+        let hint = "write at = \"2m\" and what = \"drain\"; a pause or a full disk also needs for = \"10s\"";
         let message = "a misfortune needs `at` and `what`";
         reader.say(Diagnostic::error(message).at(reader.at(&span)).hint(hint));
         None
@@ -401,6 +402,10 @@ mod tests {
             at = "1m"
             what = "pause"
             for = "10s"
+            [[misfortune]]
+            at = "2m"
+            what = "full_disk"
+            for = "1m"
             "#,
         )
         .unwrap();
@@ -418,7 +423,8 @@ mod tests {
         };
         assert_eq!(plan.loads[1].client, Client::HalfClose);
         let pause = Blow::Pause(Duration::from_secs(10));
-        assert_eq!(plan.misfortunes, [Misfortune { at: minute, what: pause }]);
+        let full = Misfortune { at: 2 * minute, what: Blow::FullDisk(minute) };
+        assert_eq!(plan.misfortunes, [Misfortune { at: minute, what: pause }, full]);
     }
 
     #[test]
@@ -458,6 +464,7 @@ mod tests {
             ),
             ("[[load]]\nkind = \"sse\"\nusers = 100000\ntabs = 2", "200000 streams", "at most"),
             ("[[misfortune]]\nat = \"1s\"\nwhat = \"pause\"", "needs `at` and `what`", "for ="),
+            ("[[misfortune]]\nat = \"1s\"\nwhat = \"full_disk\"", "needs `at`", "for ="),
         ];
         for (text, message, hint) in table {
             let has_load = text.contains("[[load]]");

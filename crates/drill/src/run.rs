@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use crate::client::live;
 use crate::desk::{Asking, Counts, Desk, Job};
 use crate::intervals::Intervals;
-use crate::plan::{Client, Plan, Reclick, Start};
+use crate::plan::{Blow, Client, Misfortune, Plan, Reclick, Start};
 use crate::pool::{Admin, sample};
 use crate::report::{Gathered, gather};
 use crate::result::{Ending, PoolSample, Report, Struck};
@@ -88,6 +88,9 @@ pub enum RunError {
     /// The plan would do something to a server that is somebody else's.
     #[error("the plan does something to the server, and the drill has not started it")]
     NoServer,
+    /// The plan would fill a disk, and nobody said which folder of the server is on it.
+    #[error("the plan fills the server's disk, and the server has none of its own")]
+    NoDisk,
     /// The operating system has no threads.
     #[error("cannot start threads")]
     Threads(#[source] io::Error),
@@ -102,6 +105,7 @@ impl RunError {
             Self::Admin { .. } => "correct --admin, or give its token by --header",
             Self::Descriptors { .. } => "raise it by `ulimit -n`, or plan fewer streams",
             Self::NoServer => "let the drill start it: outlast drill PLAN --url … -- COMMAND…",
+            Self::NoDisk => "name the folder that the server writes to: --server-disk DIR",
             Self::Threads(_) => "the operating system is out of threads or descriptors",
         }
     }
@@ -165,7 +169,13 @@ impl Drill {
         mut server: Option<Server>,
     ) -> Result<Self, RunError> {
         match &mut server {
-            Some(server) => server.plan(&plan.misfortunes),
+            Some(server) => {
+                let fills = |one: &Misfortune| matches!(one.what, Blow::FullDisk(_));
+                if plan.misfortunes.iter().any(fills) && !server.has_disk() {
+                    return Err(RunError::NoDisk);
+                }
+                server.plan(&plan.misfortunes);
+            }
             None if plan.misfortunes.is_empty() => {}
             None => return Err(RunError::NoServer),
         }
@@ -258,10 +268,12 @@ impl Drill {
         let took = clock::now().saturating_duration_since(epoch);
         watcher.intervals.write(&desks, took);
         let leaked = watcher.settle(ending).await;
-        let Watcher { pool, ledger_mismatches, server, struck, intervals, .. } = watcher;
-        if let Some(server) = server {
-            server.stop().await;
+        if let Some(server) = watcher.server.take() {
+            let told = server.stop().await;
+            let at_ms = watcher.at_ms();
+            watcher.struck.extend(told.into_iter().map(|what| Struck { at_ms, what }));
         }
+        let Watcher { pool, ledger_mismatches, struck, intervals, .. } = watcher;
         let gathered = Gathered {
             plan: &self.plan,
             target: &self.asking.target,

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::future::pending;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use outlast_runtime::clock::{self, Instant};
@@ -17,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use thiserror::Error;
 use tokio::io::{AsyncRead, copy};
 
+use crate::disk::{Disk, DiskError};
 use crate::plan::{Blow, Misfortune};
 use crate::result::Struck;
 use crate::target::Target;
@@ -37,6 +39,9 @@ pub struct ServerCommand {
     pub guard: GuardProgram,
     /// Where its output goes. None: nowhere.
     pub log: Option<File>,
+    /// A folder that it finds on a small disk of its own, empty, with its output beside: what can become full. Of its output the log
+    /// has nothing before the end then.
+    pub disk: Option<PathBuf>,
 }
 
 /// Why there is no server.
@@ -58,6 +63,12 @@ pub enum ServerError {
     /// Its log cannot be written.
     #[error("the server's log cannot be written")]
     Log(#[source] io::Error),
+    /// The drill runs nowhere.
+    #[error("the folder in which the drill runs is gone")]
+    Here(#[source] io::Error),
+    /// It cannot have a disk of its own.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// The port is taken, so that another one would be drilled.
     #[error("somebody listens at {url} already")]
     Taken {
@@ -71,11 +82,13 @@ pub enum ServerError {
 enum Act {
     Strike(Blow),
     Resume,
+    Free,
 }
 
 /// A server of the drill's own.
 pub struct Server {
     command: ServerCommand,
+    disk: Option<Disk>,
     guarded: Guarded,
     pid: Option<Pid>,
     /// Whether it is started again once it has ended.
@@ -90,6 +103,8 @@ enum Then {
     Again,
     /// It may end.
     Nothing,
+    /// It was asked to end and does so when it is ready.
+    Drained,
     /// It has ended for good.
     Gone,
 }
@@ -104,9 +119,13 @@ impl Server {
             return Err(ServerError::Taken { url: target.url.clone() });
         }
         let log_writers = Tasks::default();
-        let guarded = begin(&command, &log_writers)?;
+        let disk = match &command.disk {
+            Some(folder) => Some(Disk::mount(folder, command.guard.clone()).await?),
+            None => None,
+        };
+        let guarded = begin(&command, disk.as_ref(), &log_writers)?;
         let (pid, then, acts) = (None, Then::Nothing, Vec::new());
-        let mut server = Self { command, guarded, pid, then, acts, log_writers };
+        let mut server = Self { command, disk, guarded, pid, then, acts, log_writers };
         let ready = ready(target);
         tokio::pin!(ready);
         let late = clock::now() + READY_TIMEOUT;
@@ -130,6 +149,11 @@ impl Server {
     pub(crate) fn plan(&mut self, misfortunes: &[Misfortune]) {
         self.acts = misfortunes.iter().map(|one| (one.at, Act::Strike(one.what))).collect();
         self.acts.sort_by_key(|(at, _)| *at);
+    }
+
+    /// Whether it has a disk that can become full.
+    pub(crate) fn has_disk(&self) -> bool {
+        self.disk.is_some()
     }
 
     fn started(&mut self, pid: u32) {
@@ -162,27 +186,50 @@ impl Server {
 
     fn act(&mut self) -> String {
         let (at, act) = self.acts.remove(0);
-        let (signal, what) = match act {
-            Act::Resume => (Signal::CONT, "goes on"),
+        match act {
+            Act::Resume => self.signal(Signal::CONT, "goes on"),
             Act::Strike(Blow::Kill) => {
                 self.then = Then::Again;
-                (Signal::KILL, "kill -9")
+                self.signal(Signal::KILL, "kill -9")
             }
             Act::Strike(Blow::Pause(rest)) => {
-                let index = self.acts.partition_point(|(other, _)| *other <= at + rest);
-                self.acts.insert(index, (at + rest, Act::Resume));
-                (Signal::STOP, "paused")
+                self.later(at + rest, Act::Resume);
+                self.signal(Signal::STOP, "paused")
             }
-            Act::Strike(Blow::Drain) => (Signal::TERM, "drain"),
+            Act::Strike(Blow::Drain) => {
+                self.then = Then::Drained;
+                self.signal(Signal::TERM, "drain")
+            }
             Act::Strike(Blow::Restart) => {
                 self.then = Then::Again;
-                (Signal::TERM, "restart")
+                self.signal(Signal::TERM, "restart")
             }
-        };
+            Act::Strike(Blow::FullDisk(rest)) => {
+                self.later(at + rest, Act::Free);
+                self.on_disk(Disk::fill, "disk full")
+            }
+            Act::Free => self.on_disk(Disk::free, "disk free again"),
+        }
+    }
+
+    fn later(&mut self, at: Duration, act: Act) {
+        let index = self.acts.partition_point(|(other, _)| *other <= at);
+        self.acts.insert(index, (at, act));
+    }
+
+    fn signal(&self, signal: Signal, what: &str) -> String {
         match self.pid.map(|pid| kill_process(pid, signal)) {
             Some(Ok(())) => what.to_owned(),
             Some(Err(error)) => format!("{what}: {error}"),
             None => format!("{what}: it does not run"),
+        }
+    }
+
+    fn on_disk(&self, act: impl FnOnce(&Disk) -> io::Result<()>, what: &str) -> String {
+        let disk = self.disk.as_ref().expect("a plan that fills a disk needs one");
+        match act(disk) {
+            Ok(()) => what.to_owned(),
+            Err(error) => format!("{what}: {error}"),
         }
     }
 
@@ -196,12 +243,15 @@ impl Server {
                 self.then = Then::Nothing;
                 Some(format!("does not start: {error}"))
             }
-            Notice::Ended(_) => {
+            Notice::Ended(exit) => {
                 self.pid = None;
-                Some("ended".to_owned())
+                Some(match exit {
+                    Exit::Code(0) => "ended".to_owned(),
+                    exit => exit.to_string(),
+                })
             }
             Notice::Gone if self.then == Then::Again => {
-                match begin(&self.command, &self.log_writers) {
+                match begin(&self.command, self.disk.as_ref(), &self.log_writers) {
                     Ok(guarded) => {
                         self.guarded = guarded;
                         self.then = Then::Nothing;
@@ -220,22 +270,48 @@ impl Server {
         }
     }
 
-    /// Ends it and all that it has started.
-    pub(crate) async fn stop(mut self) {
+    /// Ends it and all that it has started. Returns what still happened to it, for a person.
+    pub(crate) async fn stop(mut self) -> Vec<String> {
+        let mut told = Vec::new();
+        let until = clock::now() + STOP_TIMEOUT;
+        // Its streams have ended, so a drain has little left to do; a second word to stop would cut it short.
+        while self.then == Then::Drained {
+            match clock::timeout_at(until, self.guarded.next()).await {
+                Ok(notice) => told.extend(self.follow(notice)),
+                Err(_) => break,
+            }
+        }
         self.guarded.stop(stop_policy()).await;
         while self.then != Then::Gone && !matches!(self.guarded.next().await, Notice::Gone) {}
         self.log_writers.join().await;
+        if let Some(disk) = self.disk
+            && let Err(error) = disk.end(self.command.log.as_ref()).await
+        {
+            told.push(format!("its log is lost: {error}"));
+        }
+        told
     }
 }
 
-fn stop_policy() -> StopPolicy {
+pub(crate) fn stop_policy() -> StopPolicy {
     StopPolicy { signal: StopSignal::Term, timeout: STOP_TIMEOUT }
 }
 
-fn begin(command: &ServerCommand, writers: &Tasks) -> Result<Guarded, ServerError> {
+fn begin(
+    command: &ServerCommand,
+    disk: Option<&Disk>,
+    writers: &Tasks,
+) -> Result<Guarded, ServerError> {
+    let words = match disk {
+        Some(disk) => {
+            let here = std::env::current_dir().map_err(ServerError::Here)?;
+            disk.enter(&command.command, &here)
+        }
+        None => command.command.clone(),
+    };
     let (guarded, output) = Guarded::start(GuardedCommand {
         guard: command.guard.clone(),
-        command: command.command.clone(),
+        command: words,
         env: std::collections::BTreeMap::new(),
         cwd: None,
         stop: stop_policy(),

@@ -68,6 +68,9 @@ pub(super) struct RunArgs {
     /// Where the output of COMMAND goes
     #[arg(long, value_name = "FILE", requires = "server")]
     pub(super) server_log: Option<PathBuf>,
+    /// A folder that COMMAND finds empty, on a small disk of its own that a plan can fill; needs root
+    #[arg(long, value_name = "DIR", requires = "server")]
+    pub(super) server_disk: Option<PathBuf>,
     /// Allows load to a host that is not this machine
     #[arg(long, value_name = "HOST")]
     pub(super) i_own_this_target: Option<String>,

@@ -8,14 +8,14 @@ mod summary;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use outlast_config::SourceText;
 use outlast_drill::{
-    Drill, Options, PRESETS, Plan, Results, RunError, Server, ServerCommand, Target, TargetError,
-    Verdict, origin, read_plan, report_page,
+    DiskError, Drill, Options, PRESETS, Plan, Results, RunError, Server, ServerCommand,
+    ServerError, Target, TargetError, Verdict, origin, read_plan, report_page,
 };
 use outlast_runtime::Tasks;
 use outlast_runtime::guard::GuardProgram;
@@ -65,7 +65,7 @@ fn drill(args: RunArgs) -> Result<ExitCode, Failure> {
         threads: args.threads.map(usize::from),
         admin: args.admin.as_deref().map(resolve).transpose()?,
     };
-    let command = server_command(args.server, args.server_log.as_deref())?;
+    let command = server_command(args.server, args.server_log.as_deref(), args.server_disk)?;
     let Results { report, hdr } = runtime()?.block_on(hold(plan, options, command))?;
     if let Some(path) = &args.json {
         let json = serde_json::to_vec(&report).map_err(Failure::config)?;
@@ -124,6 +124,7 @@ fn wrong_run(error: RunError) -> Failure {
 fn server_command(
     command: Vec<OsString>,
     log: Option<&Path>,
+    disk: Option<PathBuf>,
 ) -> Result<Option<ServerCommand>, Failure> {
     if command.is_empty() {
         return Ok(None);
@@ -133,12 +134,21 @@ fn server_command(
         file.map_err(Failure::config)
     });
     let guard = GuardProgram::this().map_err(Failure::config)?;
-    Ok(Some(ServerCommand { command, guard, log: log.transpose()? }))
+    Ok(Some(ServerCommand { command, guard, log: log.transpose()?, disk }))
 }
 
 async fn start_server(command: ServerCommand, target: &Target) -> Result<Server, Failure> {
     let started = Server::start(command, target).await;
-    started.map_err(|error| Failure::config(error).hint("--server-log FILE keeps what it says"))
+    started.map_err(|error| {
+        let hint = match error {
+            ServerError::Disk(DiskError::Refused { .. }) => {
+                "a disk needs root, and `unshare`, `nsenter` and `mount` of util-linux"
+            }
+            ServerError::Disk(_) => "name a folder that is there: --server-disk DIR",
+            _ => "--server-log FILE keeps what it says",
+        };
+        Failure::config(error).hint(hint)
+    })
 }
 
 async fn hold(

@@ -12,13 +12,13 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use crate::support::{INCIDENT, Outlast, free_port, signal};
 
 /// No drill of these tests is planned to take so long.
-const DRILL_TIMEOUT: Duration = Duration::from_secs(100);
+pub(crate) const DRILL_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// More runs at once than any drill needs, so that only the gateway limits.
-const RUNS: (&str, &str) = ("outlast.toml", "[agent]\nruns_max = 300\n");
+pub(crate) const RUNS: (&str, &str) = ("outlast.toml", "[agent]\nruns_max = 300\n");
 
 /// Machines on which everything is tested at once are late with everything.
-const LAG: &str = "lag_max = \"30s\"\n";
+pub(crate) const LAG: &str = "lag_max = \"30s\"\n";
 
 async fn incident(flags: &[&str]) -> Outlast {
     let port = format!("3001={}", free_port());
@@ -83,63 +83,6 @@ async fn long_and_flaky_streams_and_steps_hold_too() {
         let (code, report) = preset(&outlast, name).await;
         assert_eq!((code, &report["verdict"]), (Some(0), &"held".into()), "{name}: {report:#}");
     }
-}
-
-/// A desktop behind a gateway that the drill starts itself.
-async fn with_own_server(plan: &str, scale: &str) -> (Output, Value) {
-    let folder = Outlast::folder(&[RUNS, ("plan.toml", plan)]);
-    let (port, admin) = (free_port(), free_port());
-    let (listen, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
-    let url = format!("http://{listen}");
-    let program = env!("CARGO_BIN_EXE_outlast");
-    // `--json` comes last, and may not come after the command.
-    let drill = ["plan.toml", "--url", &url, "--time-scale", scale, "--json", "drill.json"];
-    let server = ["--", program, "up", "--no-auth", "--listen", &listen, "--admin", &admin];
-    let all = [&["drill"], &drill[..], &server].concat();
-    let output = Outlast::command(folder.path(), &all).output();
-    let output = timeout(DRILL_TIMEOUT, output).await.expect("it ends in time").unwrap();
-    let report = std::fs::read(folder.path().join("drill.json"));
-    let report = report.unwrap_or_else(|_| panic!("{output:?}"));
-    let taken = tokio::net::TcpStream::connect(&listen).await;
-    assert!(taken.is_err(), "nothing of the server is left");
-    (output, serde_json::from_slice(&report).unwrap())
-}
-
-fn done(report: &Value) -> Vec<&str> {
-    let misfortunes = report["misfortunes"].as_array().unwrap();
-    misfortunes.iter().map(|one| one["what"].as_str().unwrap()).collect()
-}
-
-#[tokio::test]
-async fn a_deploy_breaks_no_stream_and_lets_everybody_in_again() {
-    let folder = Outlast::folder(&[]);
-    let printed = Outlast::command(folder.path(), &["drill", "presets", "deploy"]).output();
-    let printed = String::from_utf8(printed.await.unwrap().stdout).unwrap();
-    let (output, report) = with_own_server(&format!("{LAG}{printed}"), "20").await;
-    assert_eq!(output.status.code(), Some(0), "{report:#}");
-    assert_eq!(done(&report), ["restart", "ended", "started again"]);
-    assert_eq!(report["summary"]["completed"], 120);
-}
-
-#[tokio::test]
-async fn a_killed_server_cuts_streams_and_a_paused_one_does_not() {
-    let plan = |what: &str| {
-        format!(
-            "{LAG}hold = [\"truncated == 0\"]\n[[load]]\nkind = \"chat\"\nusers = 5\nlength = \"5s\"\n\
-             [[misfortune]]\nat = \"1500ms\"\n{what}\n"
-        )
-    };
-    let (output, report) = with_own_server(&plan("what = \"kill\""), "1").await;
-    assert_eq!(output.status.code(), Some(1), "{report:#}");
-    assert_eq!(done(&report)[0], "kill -9");
-    assert_eq!(report["summary"]["truncated"], 5);
-    assert_eq!(report["summary"]["false_ends"], 0, "what is cut is seen to be cut");
-
-    let (output, report) = with_own_server(&plan("what = \"pause\"\nfor = \"2s\""), "1").await;
-    assert_eq!(output.status.code(), Some(0), "{report:#}");
-    assert_eq!(done(&report), ["paused", "goes on"]);
-    // A line comes about once a second, unless the server stands still for two.
-    assert!(report["gap"]["max_us"].as_u64().unwrap() > 1_900_000, "{report:#}");
 }
 
 #[tokio::test]

@@ -14,5 +14,6 @@ mod incident;
 #[cfg(target_os = "linux")]
 mod living;
 mod logs;
+mod misfortunes;
 mod peers;
 mod support;

@@ -56,7 +56,7 @@ impl Outlast {
     }
 
     /// The same, started by another program such as `prlimit`, which becomes it.
-    fn command_by(by: &[&str], folder: &Path, args: &[&str]) -> Command {
+    pub(crate) fn command_by(by: &[&str], folder: &Path, args: &[&str]) -> Command {
         let words = [by, &[env!("CARGO_BIN_EXE_outlast")]].concat();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
