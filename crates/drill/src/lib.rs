@@ -7,6 +7,7 @@
 //!
 //! This crate prints nothing and reads no arguments and no files: the binary does.
 
+mod alarm;
 mod check;
 mod client;
 mod desk;

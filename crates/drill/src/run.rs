@@ -12,6 +12,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use crate::alarm::Alarm;
 use crate::client::live;
 use crate::desk::{Asking, Counts, Desk, Job};
 use crate::intervals::Intervals;
@@ -339,8 +340,9 @@ impl Drill {
 async fn drive(desk: Arc<Desk>, own: Arc<Mutex<Own>>) {
     let tasks = Tasks::default();
     tasks.spawn(async move { watch_thread(&own).await });
+    let mut alarm = Alarm::new();
     for job in &desk.jobs {
-        clock::sleep_until(desk.epoch + job.start.at).await;
+        alarm.until(desk.epoch + job.start.at).await;
         tasks.spawn(live(Arc::clone(&desk), *job));
     }
     // The thread is stopped from outside, and its tasks with it.
