@@ -378,7 +378,7 @@ impl Watcher<'_> {
     ) -> Ending {
         let deadline = self.epoch + self.drill.deadline();
         let pool_every =
-            (self.drill.length() / 400).clamp(Duration::from_millis(200), Duration::from_secs(10));
+            (self.drill.length() / 400).clamp(Duration::from_millis(200), Duration::from_secs(60));
         let (mut pool_due, mut progress_due) = (self.epoch, self.epoch);
         tokio::pin!(interrupted);
         loop {

@@ -118,8 +118,8 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 fn scale(text: &str) -> Result<f64, String> {
-    let scale = text.parse().ok().filter(|scale| (0.1..=1_000.0).contains(scale));
-    scale.ok_or_else(|| "a number from 0.1 to 1000 is needed, such as 60".to_owned())
+    let scale = text.parse().ok().filter(|scale| (0.1..=5_000.0).contains(scale));
+    scale.ok_or_else(|| "a number from 0.1 to 5000 is needed, such as 60".to_owned())
 }
 
 fn threshold(text: &str) -> Result<Threshold, String> {
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn scales_are_sensible_numbers() {
         assert_eq!(scale("60"), Ok(60.0));
-        for wrong in ["0", "-1", "x", "inf", "NaN", "1001"] {
+        for wrong in ["0", "-1", "x", "inf", "NaN", "5001"] {
             assert!(scale(wrong).is_err(), "{wrong}");
         }
     }

@@ -36,15 +36,19 @@ async fn run(folder: &Path, args: &[&str]) -> (Output, Option<Value>) {
 
 /// A preset, sixty times faster, with the patience of a busy machine.
 async fn preset(outlast: &Outlast, name: &str) -> (Option<i32>, Value) {
-    let printed = Outlast::command(outlast.folder.path(), &["drill", "presets", name]).output();
-    let printed = String::from_utf8(printed.await.unwrap().stdout).unwrap();
-    std::fs::write(outlast.folder.path().join("plan.toml"), format!("{LAG}{printed}")).unwrap();
+    write_preset(outlast, name).await;
     let (url, admin) = (format!("http://{}", outlast.gateway), format!("http://{}", outlast.admin));
     let args = ["plan.toml", "--url", &url, "--admin", &admin, "--time-scale", "60"];
     let hold = ["--hold", "leaked == 0", "--hold", "ledger_mismatches == 0"];
     let (output, report) = run(outlast.folder.path(), &[&args[..], &hold].concat()).await;
     let report = report.unwrap_or_else(|| panic!("{output:?}"));
     (output.status.code(), report)
+}
+
+async fn write_preset(outlast: &Outlast, name: &str) {
+    let printed = Outlast::command(outlast.folder.path(), &["drill", "presets", name]).output();
+    let printed = String::from_utf8(printed.await.unwrap().stdout).unwrap();
+    std::fs::write(outlast.folder.path().join("plan.toml"), format!("{LAG}{printed}")).unwrap();
 }
 
 #[tokio::test]
@@ -83,6 +87,84 @@ async fn long_and_flaky_streams_and_steps_hold_too() {
         let (code, report) = preset(&outlast, name).await;
         assert_eq!((code, &report["verdict"]), (Some(0), &"held".into()), "{name}: {report:#}");
     }
+}
+
+/// A day in half a minute.
+const DAY: [&str; 2] = ["--time-scale", "2880"];
+
+/// How many streams a report tells the end of, and how many it tells to be open.
+fn accounted(report: &Value) -> u64 {
+    let sum = &report["summary"];
+    let parts = ["completed", "left", "turned_away", "truncated", "failed", "stuck"];
+    parts.iter().map(|part| sum[part].as_u64().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn a_day_holds_and_its_report_stays_small() {
+    let outlast = incident(&["--type", "requests", "--hard-limit", "0", "--soft-limit", "0"]).await;
+    write_preset(&outlast, "soak-24h").await;
+    let (url, admin) = (format!("http://{}", outlast.gateway), format!("http://{}", outlast.admin));
+    let args = ["plan.toml", "--url", &url, "--admin", &admin, "--hdr", "day.hlog"];
+    let (output, report) = run(outlast.folder.path(), &[&args[..], &DAY].concat()).await;
+    let report = report.unwrap_or_else(|| panic!("{output:?}"));
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    let sum = &report["summary"];
+    let [completed, left] = ["completed", "left"].map(|part| sum[part].as_u64().unwrap());
+    assert!(completed + left == 1440 && left > 100, "{report:#}");
+    // Somebody is there in each sixth of the day, and nobody in the end.
+    let series = report["series"].as_array().unwrap();
+    let there = |sample: &Value| {
+        let counts = sample["counts"].as_array().unwrap();
+        counts.iter().map(|count| count.as_u64().unwrap()).sum::<u64>()
+    };
+    for part in series.chunks(series.len() / 6) {
+        let most = part.iter().map(there).max();
+        assert!(part.len() < series.len() / 6 || most > Some(0), "{part:?}");
+    }
+    for (file, bytes_max) in [("drill.json", 300_000), ("day.hlog", 300_000)] {
+        let bytes = std::fs::metadata(outlast.folder.path().join(file)).unwrap().len();
+        assert!(bytes < bytes_max, "{file} has {bytes} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_day_that_is_interrupted_is_told_as_far_as_it_went() {
+    let outlast = incident(&["--type", "requests", "--hard-limit", "0", "--soft-limit", "0"]).await;
+    write_preset(&outlast, "soak-24h").await;
+    let url = format!("http://{}", outlast.gateway);
+    let args = ["drill", "plan.toml", "--url", &url, "--json", "part.json"];
+    let args = [&args[..], &DAY].concat();
+    let drill = Outlast::command(outlast.folder.path(), &args).stderr(Stdio::piped()).spawn();
+    let mut drill = drill.unwrap();
+    let mut told = BufReader::new(drill.stderr.take().unwrap()).lines();
+    let completed = |line: &str| {
+        let (_, rest) = line.split_once('(')?;
+        rest.split_once(" completed")?.0.parse::<u64>().ok()
+    };
+    while let Some(line) = told.next_line().await.unwrap() {
+        if completed(&line).is_some_and(|count| count > 20) {
+            break;
+        }
+    }
+    signal(drill.id().unwrap(), Signal::INT);
+    let ended = timeout(DRILL_TIMEOUT, drill.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(2));
+    let report = std::fs::read(outlast.folder.path().join("part.json")).unwrap();
+    let report: Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!((&report["ending"], &report["verdict"]), (&"interrupted".into(), &"invalid".into()));
+    let sum = &report["summary"];
+    let started = sum["started"].as_u64().unwrap();
+    assert!(sum["planned"] == 1440 && started > 20 && started < 1440, "{sum}");
+    assert_eq!(accounted(&report), started, "each that began is told of once: {sum}");
+    // What it saw is all of the picture, and what was to come is none of it.
+    let took = report["took_ms"].as_u64().unwrap();
+    let last = report["series"].as_array().unwrap().last().unwrap()["at_ms"].as_u64().unwrap();
+    // Within half of one of 240 columns.
+    assert!(last.abs_diff(took) * 100 <= took, "{last} of {took} ms");
+    let rows = report["heat"]["rows"].as_array().unwrap();
+    let per_row = usize::try_from(report["heat"]["streams_per_row"].as_u64().unwrap()).unwrap();
+    let to_come = &rows[usize::try_from(started).unwrap().div_ceil(per_row)..];
+    assert!(!to_come.is_empty() && to_come.iter().all(|row| row == ""), "{rows:?}");
 }
 
 #[tokio::test]
