@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use outlast_protocol::chat::ChatLine;
+use outlast_protocol::chat::{ChatLine, LinesSum};
 use outlast_runtime::clock;
 use tokio::sync::watch;
 
@@ -68,6 +68,15 @@ impl Log {
     /// What its lines take.
     pub(crate) fn bytes(&self) -> usize {
         self.lock().bytes
+    }
+
+    /// The lines so far.
+    pub(crate) fn sum(&self) -> LinesSum {
+        let mut sum = LinesSum::default();
+        for line in &self.lock().lines {
+            sum.add(line.strip_suffix(b"\n").unwrap_or(line));
+        }
+        sum
     }
 
     /// Follows from the first line on.

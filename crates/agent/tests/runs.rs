@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use outlast_agent::{Abort, Counts, Follower, Kind, RunOrder, Runs, Settings, StartError};
+use outlast_protocol::chat::{ChatLine, LinesSum};
 use outlast_runtime::Tasks;
 use outlast_runtime::clock::{self, timeout};
 use proptest::prelude::*;
@@ -86,6 +87,14 @@ async fn a_run_tells_what_it_does_and_what_it_found() {
     let result = &lines[lines.len() - 2]["data"];
     assert_eq!((&result["type"], &result["is_error"]), (&"result".into(), &false.into()));
     assert_eq!(result["scout"]["lines"], 2);
+    // Whoever read all lines before it can know.
+    let mut sum = LinesSum::default();
+    let before = &lines[..lines.len() - 2];
+    for line in before {
+        let line: ChatLine = serde_json::from_value(line.clone()).unwrap();
+        sum.add(&serde_json::to_vec(&line).unwrap());
+    }
+    assert_eq!(result["scout"]["before"], serde_json::to_value(sum).unwrap());
     // Every step has its result.
     let uses = lines.iter().filter_map(|line| line["data"]["message"]["content"][0]["id"].as_str());
     let results: Vec<_> = lines

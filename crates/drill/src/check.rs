@@ -1,10 +1,14 @@
 //! The checker: every byte of a stream, compared with what must have been sent.
 //!
 //! Lines that prove themselves (see [`crate::line`]) are checked to the byte. Of a chat of `outlast serve` the form, the
-//! session, the last line, and, when it is heard again, its beginning are checked. Of anything else, only the framing.
+//! session, the last line, and, when it is heard again, its beginning are checked; of one of scout, whose result tells what was sent
+//! before it, all bytes up to there. Of anything else, only the framing.
 
-use outlast_protocol::chat::ChatLine;
+use std::cmp::Ordering;
+
+use outlast_protocol::chat::{ChatLine, LinesSum};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::line::{Seen, checksum, see};
 use crate::plan::Kind;
@@ -108,20 +112,19 @@ struct ChatSeen {
     heard: (u32, u64),
     /// Lines that must come again as they were.
     before: Option<(u32, u64)>,
+    /// All lines of this response.
+    sum: LinesSum,
+    scout: Scout,
 }
 
-#[derive(Deserialize)]
-struct Glance<'l> {
-    #[serde(borrow)]
-    session_id: Option<&'l str>,
-    #[serde(borrow)]
-    uuid: Option<&'l str>,
-}
-
-#[derive(Deserialize)]
-struct GlanceLine<'l> {
-    #[serde(borrow)]
-    data: Option<Glance<'l>>,
+/// Whether the chat is one of scout, whose result tells what all lines before it were.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Scout {
+    #[default]
+    No,
+    /// Its result is to come.
+    Unproven,
+    Proven,
 }
 
 impl Checker {
@@ -149,7 +152,7 @@ impl Checker {
             self.next = 0;
             self.missing.clear();
             let before = Some(self.chat.heard).filter(|(lines, _)| *lines > 0);
-            self.chat = ChatSeen { before, heard: (0, 0), message: None, ..self.chat };
+            self.chat = ChatSeen { before, session: self.chat.session, ..ChatSeen::default() };
         }
     }
 
@@ -245,8 +248,14 @@ impl Checker {
             self.find(findings, Flaw::Doubled, 0, "a line after the last one".to_owned());
         }
         match parsed {
-            ChatLine::ClaudeJson { .. } => self.message(line, findings),
-            ChatLine::Done => self.end = Some(End::Whole),
+            ChatLine::ClaudeJson { data } => self.message(&data, findings),
+            ChatLine::Done => {
+                if self.chat.scout == Scout::Unproven {
+                    let detail = "the result never came, and the chat is done".to_owned();
+                    self.find(findings, Flaw::Lost, 0, detail);
+                }
+                self.end = Some(End::Whole);
+            }
             ChatLine::Error { error } => self.end = Some(End::Failed(error)),
             ChatLine::Aborted => self.end = Some(End::Failed("aborted".to_owned())),
         }
@@ -254,24 +263,48 @@ impl Checker {
     }
 
     /// A message belongs to one session, and each is sent once.
-    fn message(&mut self, line: &[u8], findings: &mut Vec<Finding>) {
-        let Ok(GlanceLine { data: Some(glance) }) = serde_json::from_slice(line) else { return };
-        if let Some(session) = glance.session_id {
+    fn message(&mut self, data: &Value, findings: &mut Vec<Finding>) {
+        if let Some(session) = data["session_id"].as_str() {
             let sum = checksum(session.as_bytes());
             if *self.chat.session.get_or_insert(sum) != sum {
                 let detail = format!("a message of session {session}");
                 self.find(findings, Flaw::Foreign, 0, detail);
             }
         }
-        let message = glance.uuid.map(|uuid| checksum(uuid.as_bytes()));
+        let message = data["uuid"].as_str().map(|uuid| checksum(uuid.as_bytes()));
         if message.is_some() && message == self.chat.message {
             self.find(findings, Flaw::Doubled, 0, "the message before again".to_owned());
         }
         self.chat.message = message;
+        self.proof(data, findings);
+    }
+
+    /// Scout's result tells how many lines there were before it, and their checksum.
+    fn proof(&mut self, data: &Value, findings: &mut Vec<Finding>) {
+        if data["subtype"] == "init" && data["model"] == "scout" {
+            self.chat.scout = Scout::Unproven;
+        }
+        let Ok(sent) = LinesSum::deserialize(&data["scout"]["before"]) else { return };
+        self.chat.scout = Scout::Proven;
+        let came = self.chat.sum;
+        if sent == came {
+            return;
+        }
+        let flaw = match came.lines.cmp(&sent.lines) {
+            Ordering::Less => Flaw::Lost,
+            Ordering::Greater => Flaw::Doubled,
+            Ordering::Equal => Flaw::Corrupt,
+        };
+        let detail = format!(
+            "{} lines of {} bytes before the result, and {} of {} were sent, or others",
+            came.lines, came.bytes, sent.lines, sent.bytes
+        );
+        self.find(findings, flaw, 0, detail);
     }
 
     /// What was heard before must come again as it was.
     fn hear(&mut self, line: &[u8], findings: &mut Vec<Finding>) {
+        self.chat.sum.add(line);
         let (lines, sum) = self.chat.heard;
         self.chat.heard = (lines + 1, (sum ^ checksum(line)).rotate_left(5));
         if let Some(before) = self.chat.before.filter(|(lines, _)| *lines == self.chat.heard.0) {
@@ -320,121 +353,4 @@ fn shown(line: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::line::{Content, push};
-
-    fn line(kind: Kind, id: &str, seq: u32, content: Content) -> Vec<u8> {
-        let mut wire = Vec::new();
-        push(&mut wire, kind, id, seq, content);
-        wire
-    }
-
-    /// Lines 0 to 4 of a stream, the last one being its end.
-    fn stream(kind: Kind, id: &str) -> Vec<Vec<u8>> {
-        let text = |seq| line(kind, id, seq, Content::Text(20));
-        let mut lines: Vec<_> = (0..4).map(text).collect();
-        lines.push(line(kind, id, 4, Content::End));
-        lines
-    }
-
-    fn judge(kind: Kind, bytes: &[u8]) -> (Vec<(Flaw, u64)>, End) {
-        let mut checker = Checker::new(kind, "me");
-        checker.begin(Proof::Marked);
-        let mut findings = Vec::new();
-        for piece in bytes.chunks(7) {
-            checker.feed(piece, &mut findings);
-        }
-        let end = checker.end(&mut findings);
-        (findings.into_iter().map(|finding| (finding.flaw, finding.offset)).collect(), end)
-    }
-
-    #[test]
-    fn a_whole_stream_has_no_flaw() {
-        for kind in Kind::ALL {
-            assert_eq!(judge(kind, &stream(kind, "me").concat()), (vec![], End::Whole), "{kind:?}");
-        }
-    }
-
-    #[test]
-    fn each_flaw_is_found_at_its_offset() {
-        let lines = stream(Kind::Ndjson, "me");
-        let length = lines[0].len() as u64;
-        let of = |order: &[usize]| order.iter().flat_map(|at| lines[*at].clone()).collect();
-        let with = |at: usize, bytes: &[u8]| -> Vec<u8> {
-            let whole: Vec<u8> = lines.concat();
-            [&whole[..at], bytes, &whole[at..]].concat()
-        };
-        let other = line(Kind::Ndjson, "you", 2, Content::Text(20));
-        // A line cut within, and the response ended.
-        let cut = usize::try_from(length).unwrap() * 2 + 5;
-        let table: [(&str, Vec<u8>, Flaw, u64, End); 7] = [
-            ("lost", of(&[0, 1, 3, 4]), Flaw::Lost, 2 * length, End::Whole),
-            ("doubled", of(&[0, 1, 1, 2, 3, 4]), Flaw::Doubled, 2 * length, End::Whole),
-            ("reordered", of(&[0, 2, 1, 3, 4]), Flaw::Reordered, 2 * length, End::Whole),
-            ("foreign", with(lines[0].len(), &other), Flaw::Foreign, length, End::Whole),
-            ("corrupt", with(1, b"{"), Flaw::Corrupt, 0, End::Whole),
-            ("short", of(&[0, 1, 2, 3]), Flaw::FalseEnd, 4 * length, End::Short),
-            ("cut", lines.concat()[..cut].to_vec(), Flaw::FalseEnd, 2 * length + 5, End::Short),
-        ];
-        for (name, bytes, flaw, offset, end) in table {
-            assert_eq!(judge(Kind::Ndjson, &bytes), (vec![(flaw, offset)], end), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_chat_without_its_last_line_is_not_whole() {
-        let mut wire = line(Kind::Chat, "me", 0, Content::End);
-        assert_eq!(judge(Kind::Chat, &wire).1, End::Whole);
-        wire.truncate(wire.len() - "{\"type\":\"done\"}\n".len());
-        assert_eq!(judge(Kind::Chat, &wire).1, End::Short);
-        assert_eq!(judge(Kind::Chat, b"{\"type\":\"done\"}\n").1, End::Short);
-    }
-
-    fn chat(checker: &mut Checker, lines: &[&str]) -> Vec<Flaw> {
-        let mut findings = Vec::new();
-        for line in lines {
-            checker.feed(format!("{line}\n").as_bytes(), &mut findings);
-        }
-        findings.into_iter().map(|finding| finding.flaw).collect()
-    }
-
-    #[test]
-    fn a_chat_is_held_to_its_session_and_to_what_was_heard_before() {
-        let message = |session: &str, uuid: &str| {
-            format!(
-                r#"{{"type":"claude_json","data":{{"session_id":"{session}","uuid":"{uuid}"}}}}"#
-            )
-        };
-        let (one, two) = (message("s", "1"), message("s", "2"));
-        let fresh = || {
-            let mut checker = Checker::new(Kind::Chat, "me");
-            checker.begin(Proof::Chat);
-            checker
-        };
-        let done = r#"{"type":"done"}"#;
-        for (lines, flaws) in [
-            (vec![&*one, "", &two, done], vec![]),
-            (vec![&*one, &one, done], vec![Flaw::Doubled]),
-            (vec![&*one, &message("t", "2"), done], vec![Flaw::Foreign]),
-            (vec![&*one, "{\"type\":", done], vec![Flaw::Corrupt]),
-            (vec![&*one, done, &two], vec![Flaw::Doubled]),
-        ] {
-            assert_eq!(chat(&mut fresh(), &lines), flaws, "{lines:?}");
-        }
-        let mut again = fresh();
-        assert_eq!(chat(&mut again, &[&one, &two]), []);
-        again.begin(Proof::Chat);
-        assert_eq!(chat(&mut again, &[&one, &two, done]), []);
-        assert_eq!(again.end(&mut Vec::new()), End::Whole);
-        let mut changed = fresh();
-        assert_eq!(chat(&mut changed, &[&one, &two]), []);
-        changed.begin(Proof::Chat);
-        assert_eq!(chat(&mut changed, &[&one, &message("s", "3")]), [Flaw::Corrupt]);
-
-        let failed = r#"{"type":"error","error":"no room"}"#;
-        let mut checker = fresh();
-        assert_eq!(chat(&mut checker, &[failed]), []);
-        assert_eq!(checker.end(&mut Vec::new()), End::Failed("no room".to_owned()));
-    }
-}
+mod tests;

@@ -55,6 +55,48 @@ impl ChatLine {
     }
 }
 
+/// Lines of a chat as they were sent: who has read them whole comes to the same. Scout's result has one of all lines before it, as
+/// `scout.before`; blank lines are not counted. Against accidents, not against attackers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinesSum {
+    /// How many.
+    pub lines: u64,
+    /// With a line feed each.
+    pub bytes: u64,
+    /// FNV-1a of 64 bits over these bytes, 16 digits.
+    #[serde(with = "hex")]
+    pub fnv1a64: u64,
+}
+
+impl Default for LinesSum {
+    fn default() -> Self {
+        Self { lines: 0, bytes: 0, fnv1a64: 0xcbf2_9ce4_8422_2325 }
+    }
+}
+
+impl LinesSum {
+    /// One more, without its line feed.
+    pub fn add(&mut self, line: &[u8]) {
+        self.lines += 1;
+        self.bytes += line.len() as u64 + 1;
+        self.fnv1a64 = line.iter().chain(b"\n").fold(self.fnv1a64, |sum, byte| {
+            (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    }
+}
+
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(number: &u64, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&format!("{number:016x}"))
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<u64, D::Error> {
+        u64::from_str_radix(&String::deserialize(from)?, 16).map_err(D::Error::custom)
+    }
+}
+
 /// The answer to `POST /api/abort/{requestId}` when there was something to abort.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aborted {
@@ -89,6 +131,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn sums_tell_lines_apart_that_differ_in_anything() {
+        let sum = |text: &str| {
+            let mut sum = LinesSum::default();
+            text.lines().for_each(|line| sum.add(line.as_bytes()));
+            sum
+        };
+        let whole = sum("one\ntwo");
+        // The offset basis, and what another program makes of "foobar\n".
+        assert_eq!(
+            (sum("").fnv1a64, sum("foobar").fnv1a64),
+            (0xcbf2_9ce4_8422_2325, 0x3453_16a7_168b_8506)
+        );
+        let json = serde_json::to_value(whole).unwrap();
+        assert_eq!((&json["lines"], &json["bytes"]), (&json!(2), &json!(8)));
+        assert_eq!(serde_json::from_value::<LinesSum>(json).unwrap(), whole);
+        for other in ["two\none", "one", "one\ntwo\ntwo", "one\ntwa", "onet\nwo"] {
+            assert_ne!(sum(other), whole, "{other}");
+        }
+    }
 
     #[test]
     fn shapes_are_those_of_the_original() {

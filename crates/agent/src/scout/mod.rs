@@ -93,7 +93,8 @@ async fn explore(work: &Work) -> Result<(), Unheard> {
         work.tell(&lines.text(piece))?;
     }
     let took = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let facts = report::facts(&survey, history.as_ref());
+    let mut facts = report::facts(&survey, history.as_ref());
+    facts["before"] = json!(work.log.sum());
     work.tell(&lines.result(&report::summary(&survey), took, turns, &facts))?;
     work.tell(&ChatLine::Done)
 }
