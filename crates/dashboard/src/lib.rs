@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use axum::{Json, Router};
 use outlast_access::{Gate, Shown};
-use outlast_observe::{Observe, RequestId};
+use outlast_observe::{Observe, PoolPart, RequestId};
 use outlast_runtime::{Phase, Phases};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -94,7 +94,8 @@ async fn readyz(State(dashboard): State<Dashboard>) -> Response {
         let detail = format!("permits, gauge and sockets disagree in {unhealed} cases");
         return problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
     }
-    let services = dashboard.observe.pool().map_or_else(Vec::new, |pool| pool.services);
+    let pool = dashboard.observe.pool(PoolPart::Machines);
+    let services = pool.map_or_else(Vec::new, |pool| pool.services);
     let idle = services
         .iter()
         .find(|service| !service.machines.iter().any(|machine| machine.state == "ready"));
@@ -120,7 +121,7 @@ async fn metrics(State(dashboard): State<Dashboard>) -> impl IntoResponse {
 }
 
 async fn pool(State(dashboard): State<Dashboard>) -> Response {
-    match dashboard.observe.pool() {
+    match dashboard.observe.pool(PoolPart::All) {
         Some(pool) => Json(pool).into_response(),
         None => problem(StatusCode::SERVICE_UNAVAILABLE, "the pool is not known yet"),
     }

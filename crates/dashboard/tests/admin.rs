@@ -61,7 +61,7 @@ fn pool_with(machine_state: &str) -> Pool {
 
 async fn start(machine_state: &'static str) -> Rig {
     let observe = Observe::new("local", &["http".to_owned()], 1);
-    observe.set_pool_source(PoolSource(Box::new(move || pool_with(machine_state))));
+    observe.set_pool_source(PoolSource(Box::new(move |_| pool_with(machine_state))));
     let phases = Phases::default();
     let data = tempfile::tempdir().expect("a folder");
     let access = Access::open(data.path()).expect("a fresh folder");

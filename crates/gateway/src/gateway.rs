@@ -11,7 +11,7 @@ use std::time::Duration;
 use outlast_admission::MachineKey;
 use outlast_config::{Plan, ServiceKind};
 use outlast_http1::Credentials;
-use outlast_observe::{Observe, PoolSource, QueueSource};
+use outlast_observe::{Observe, PoolPart, PoolSource, QueueSource};
 use outlast_protocol::pool;
 use outlast_runtime::{Phases, Tasks, Workers, clock};
 use thiserror::Error;
@@ -288,7 +288,8 @@ impl Shared {
             evidence_missing: None,
             services: Vec::new(),
         };
-        let source = move || shared.upgrade().map_or_else(|| empty.clone(), |shared| shared.pool());
+        let source =
+            move |part| shared.upgrade().map_or_else(|| empty.clone(), |shared| shared.pool(part));
         self.observe.set_pool_source(PoolSource(Box::new(source)));
         let shared = Arc::downgrade(self);
         let source = move || {
@@ -298,8 +299,11 @@ impl Shared {
         self.observe.set_queue_source(QueueSource(Box::new(source)));
     }
 
-    fn pool(&self) -> pool::Pool {
-        let mut exchanges = self.observe.exchanges();
+    fn pool(&self, part: PoolPart) -> pool::Pool {
+        let mut exchanges = match part {
+            PoolPart::Machines => Vec::new(),
+            PoolPart::All => self.observe.exchanges(),
+        };
         let services = self.services.iter().map(|service| {
             let mut snapshot = service.snapshot();
             let (own, others) = std::mem::take(&mut exchanges)

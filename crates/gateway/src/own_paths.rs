@@ -18,7 +18,7 @@ pub(crate) fn answer(shared: &Shared, request: &Request) -> Answer {
         Admittance::Granted => {}
     }
     match (&*request.target.method, &*request.target.path) {
-        ("GET" | "HEAD", POOL) => match shared.observe.pool() {
+        ("GET" | "HEAD", POOL) => match shared.observe.pool(outlast_observe::PoolPart::All) {
             Some(pool) => json(serde_json::to_string(&pool).expect("a pool is plain data")),
             None => problem(503, "the pool is not known yet"),
         },

@@ -32,7 +32,7 @@ async fn is_served(rig: &Rig, client: &mut Wire) {
 }
 
 fn connections(rig: &Rig) -> usize {
-    rig.observe.pool().expect("a pool").client_connections
+    rig.observe.pool(outlast_observe::PoolPart::All).expect("a pool").client_connections
 }
 
 /// Waits until a counter or gauge has a value.

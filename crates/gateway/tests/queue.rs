@@ -149,7 +149,10 @@ async fn connections_of_a_trusted_proxy_are_not_those_of_one_client() {
     plan.listen.connections_per_client_max = std::num::NonZeroU32::new(1);
     plan.listen.trusted_proxies = vec!["127.0.0.9".parse().expect("an address")];
     let rig = Rig::start(plan).await;
-    let connected = |count| rig.observe.pool().expect("a pool").client_connections == count;
+    let connected = |count| {
+        rig.observe.pool(outlast_observe::PoolPart::All).expect("a pool").client_connections
+            == count
+    };
     let proxies = [ask(&rig, 9, "/", "").await, ask(&rig, 9, "/", "").await];
     rig.in_flight(2).await;
     let address = rig.gateway.addresses()[0];

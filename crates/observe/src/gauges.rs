@@ -10,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-use crate::metrics::PoolSource;
+use crate::metrics::{PoolPart, PoolSource};
 
 /// Where they come from, once it is known.
 #[derive(Debug)]
@@ -35,7 +35,9 @@ type GaugeRow = (Vec<(&'static str, String)>, i64);
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(pool) = self.0.get().map(|source| (source.0)()) else { return Ok(()) };
+        let Some(pool) = self.0.get().map(|source| (source.0)(PoolPart::All)) else {
+            return Ok(());
+        };
         for (name, help, rows) in [
             ("slots", "Places taken under the limits", slots(&pool)),
             ("slots_lingering", "Of those, upstream connections that linger", lingering(&pool)),

@@ -15,7 +15,7 @@ mod view;
 pub use id::RequestId;
 pub use lapse::InQueue;
 pub use ledger::Mismatch;
-pub use metrics::{CountSource, PoolSource};
+pub use metrics::{CountSource, PoolPart, PoolSource};
 pub use outcome::{
     AcceptPause, ConnectionClose, Departure, EndedBy, Ending, MachineFault, Outcome, RefusalReason,
     Shortage, TimedClock,

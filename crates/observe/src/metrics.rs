@@ -29,7 +29,16 @@ const WAIT_BUCKETS: [f64; 11] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 1
 const UNBROKEN: &str = "nothing panics while it holds the lock";
 
 /// Where gauges come from.
-pub struct PoolSource(pub Box<dyn Fn() -> pool::Pool + Send + Sync>);
+pub struct PoolSource(pub Box<dyn Fn(PoolPart) -> pool::Pool + Send + Sync>);
+
+/// How much of the pool is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolPart {
+    /// Services and machines: cheap however many exchanges there are.
+    Machines,
+    /// Exchanges too, with their states and the evidence.
+    All,
+}
 
 impl fmt::Debug for PoolSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -324,8 +333,8 @@ impl Observe {
 
     /// The pool at this moment, if its source is known.
     #[must_use]
-    pub fn pool(&self) -> Option<pool::Pool> {
-        self.pool.get().map(|source| (source.0)())
+    pub fn pool(&self, part: PoolPart) -> Option<pool::Pool> {
+        self.pool.get().map(|source| (source.0)(part))
     }
 
     /// Milliseconds since the process began to observe.

@@ -154,7 +154,7 @@ fn every_rule_of_http_is_listed_and_no_other() {
 #[test]
 fn every_metric_is_listed_with_its_type_and_no_other() {
     let observe = Observe::new("local", &["http".to_owned()], 1);
-    observe.set_pool_source(outlast_observe::PoolSource(Box::new(|| {
+    observe.set_pool_source(outlast_observe::PoolSource(Box::new(|_| {
         outlast_protocol::pool::Pool {
             app: String::new(),
             phase: String::new(),

@@ -106,7 +106,7 @@ impl Rig {
     }
 
     pub(crate) fn service(&self) -> pool::Service {
-        self.observe.pool().expect("a pool").services.remove(0)
+        self.observe.pool(outlast_observe::PoolPart::All).expect("a pool").services.remove(0)
     }
 
     /// Waits until so many places are taken.
