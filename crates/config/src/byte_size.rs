@@ -1,5 +1,7 @@
 //! Sizes in bytes, as people write them.
 
+use std::str::FromStr;
+
 use toml::de::DeValue;
 
 use crate::read::integer_of;
@@ -50,6 +52,14 @@ impl Setting for ByteSize {
         let unit = UNITS.iter().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
         let (name, factor) = unit.unwrap_or(&("B", 1));
         format!("\"{}{name}\"", self.0 / factor)
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = ParseSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::from_text(text)
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Diagnostic {
     pub also: Vec<Remark>,
     /// What to do.
     pub hint: Option<String>,
+    /// The key whose value it is about, such as `http_service.internal_port`, where it is about one.
+    pub key: Option<String>,
 }
 
 /// A further place of a [`Diagnostic`].
@@ -74,7 +76,7 @@ impl Diagnostic {
     }
 
     fn new(level: Level, message: String) -> Self {
-        Self { level, message, at: None, label: None, also: Vec::new(), hint: None }
+        Self { level, message, at: None, label: None, also: Vec::new(), hint: None, key: None }
     }
 
     /// Tells where. What nobody wrote has no place.
@@ -102,6 +104,13 @@ impl Diagnostic {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Tells whose value it is about.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
         self
     }
 

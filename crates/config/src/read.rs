@@ -44,6 +44,16 @@ pub struct Reader<'a> {
     /// Says more about some unknown keys, by their whole path.
     pub(crate) explain: fn(&str) -> Option<Explained>,
     pub(crate) diagnostics: RefCell<Vec<Diagnostic>>,
+    pub(crate) unknown: RefCell<Vec<Located<UnknownKey>>>,
+}
+
+/// A key that nobody asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownKey {
+    /// The whole path, such as `http_service.auto_stop`.
+    pub path: String,
+    /// What to do instead, if that is known.
+    pub hint: Option<String>,
 }
 
 /// Parses a text, or says every syntax error in it.
@@ -73,7 +83,13 @@ impl<'a> Reader<'a> {
         dialect: Dialect,
         explain: fn(&str) -> Option<Explained>,
     ) -> Self {
-        Self { source, dialect, explain, diagnostics: RefCell::default() }
+        Self {
+            source,
+            dialect,
+            explain,
+            diagnostics: RefCell::default(),
+            unknown: RefCell::default(),
+        }
     }
 
     /// The text's outermost table, as [`parse`] gave it.
@@ -120,6 +136,8 @@ impl<'a> Reader<'a> {
                 None => Diagnostic { hint: nothing_near, ..diagnostic },
             },
         };
+        let known = UnknownKey { path, hint: diagnostic.hint.clone() };
+        self.unknown.borrow_mut().push(Located::new(known, span.clone()));
         self.say(diagnostic.at(self.at(span)));
     }
 }
@@ -164,7 +182,6 @@ fn join(section: &str, key: &str) -> String {
 
 /// A table being read. Keys that nobody asked for are unknown.
 pub struct Section<'a> {
-    /// Whose it is.
     /// Whose it is.
     pub reader: &'a Reader<'a>,
     /// The whole path, such as `http_service`; empty for the outermost.
@@ -251,7 +268,7 @@ impl<'a> Field<'a> {
 
     /// Says something about the value.
     pub fn say(&self, diagnostic: Diagnostic) {
-        self.reader.say(diagnostic.at(self.reader.at(&self.span)));
+        self.reader.say(diagnostic.at(self.reader.at(&self.span)).key(self.path.as_str()));
     }
 
     /// Says that it is of another type than wanted.

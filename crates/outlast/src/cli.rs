@@ -12,6 +12,7 @@ use outlast_config::{
     Accounting, AgentKind, Linger, ParseSettingError, parse_address, parse_duration,
 };
 
+use crate::doctor::{DoctorArgs, ExplainArgs};
 use crate::drill::DrillArgs;
 
 /// Streams that outlast their connections: a gateway for long HTTP streams, and a desktop behind it.
@@ -30,6 +31,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Checks fly.toml and outlast.toml
     Check(CheckArgs),
+    /// Reviews fly.toml: what is wrong, what it costs, how sure that is, and what to do
+    Doctor(DoctorArgs),
+    /// Prints the page of a rule of the doctor, or the list of them
+    Explain(ExplainArgs),
     /// Prints a fresh one-time link to the desktop
     Link(LinkArgs),
     /// Holds many long streams, breaks things, checks every byte, and says whether the deployment holds
@@ -195,7 +200,7 @@ fn http_url(text: &str) -> Result<String, String> {
 }
 
 /// A setting that files know too, refused with the same words.
-fn setting<T: FromStr<Err = ParseSettingError>>(text: &str) -> Result<T, String> {
+pub(crate) fn setting<T: FromStr<Err = ParseSettingError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(with_hint)
 }
 
@@ -204,11 +209,11 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
-fn with_hint(error: ParseSettingError) -> String {
+pub(crate) fn with_hint(error: ParseSettingError) -> String {
     format!("{error}; {}", error.hint())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text)
         .map_err(|error| format!("{error}; write numbers with units, such as 30s, 250ms or 1m30s"))
 }
@@ -217,7 +222,7 @@ fn limit(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "write a whole number, such as 25; 0 stands for none".to_owned())
 }
 
-fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
     text.parse().map_err(|_| "write a whole number from 1, such as 2".to_owned())
 }
 

@@ -8,6 +8,7 @@ mod cli;
 mod data;
 mod descriptors;
 mod diagnostics;
+mod doctor;
 mod drill;
 mod failure;
 mod greeting;
@@ -46,6 +47,8 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Link(args) => link::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Explain(args) => doctor::explain(&args),
         Command::Drill(args) => drill::run(args),
     };
     match done {

@@ -1,7 +1,7 @@
 //! The configuration's files, environment and flags, read but not judged.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -80,7 +80,7 @@ impl From<&AgentArgs> for Flags {
 }
 
 /// A file that must be there.
-fn read_existing(path: &Path) -> Result<SourceText, Failure> {
+pub(crate) fn read_existing(path: &Path) -> Result<SourceText, Failure> {
     let missing = || Failure::config(anyhow::anyhow!("there is no {}", path.display()));
     read(path)?.ok_or_else(|| missing().hint("--config names a fly.toml"))
 }
@@ -98,7 +98,15 @@ pub(crate) fn read(path: &Path) -> Result<Option<SourceText>, Failure> {
             anyhow::anyhow!("{} has {length} bytes; it is not a configuration", path.display());
         return Err(Failure::config(error));
     }
-    let bytes = std::fs::read(path).with_context(what).map_err(Failure::config)?;
+    // What is no regular file has no length to be told by.
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes));
+    read.with_context(what).map_err(Failure::config)?;
+    if bytes.len() as u64 > CONFIG_BYTES_MAX {
+        let error = anyhow::anyhow!("{} does not end; it is not a configuration", path.display());
+        return Err(Failure::config(error));
+    }
     let text = String::from_utf8(bytes)
         .with_context(what)
         .map_err(|error| Failure::config(error).hint("save the file as UTF-8"))?;

@@ -14,6 +14,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("outlast-gateway", 3),
     ("outlast-desktop", 3),
     ("outlast-dashboard", 3),
+    ("outlast-doctor", 3),
     ("outlast-drill", 3),
     ("outlast-agent", 2),
     ("outlast-admission", 2),

@@ -4,6 +4,7 @@
 //! place. What a value *means* is not judged here: an unknown concurrency type or a negative limit decodes, as there.
 
 mod checks;
+mod platform;
 mod schema;
 mod service;
 mod top;
@@ -12,7 +13,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub use self::checks::Check;
+pub use self::platform::{Deploy, Mount, Restart, Vm, memory_mb};
 use crate::diagnostic::{self, Diagnostic};
+pub use crate::read::UnknownKey;
 use crate::read::{Dialect, Reader, parse};
 use crate::source::{Located, SourceText};
 
@@ -37,6 +40,20 @@ pub struct Written {
     pub services: Vec<Service>,
     /// `[checks]`, by name or in the order of an old list.
     pub checks: Vec<Check>,
+    /// `console_command`.
+    pub console_command: Option<Located<String>>,
+    /// `swap_size_mb`, any number.
+    pub swap_size_mb: Option<Located<i64>>,
+    /// `[[vm]]`, also as `compute` and `computes`, in order.
+    pub vms: Vec<Vm>,
+    /// `[mounts]`, also as `mount`, in order.
+    pub mounts: Vec<Mount>,
+    /// `[deploy]`.
+    pub deploy: Option<Deploy>,
+    /// `[[restart]]`, in order.
+    pub restarts: Vec<Restart>,
+    /// Keys that Fly does not know and drops, in the order of the file.
+    pub unknown: Vec<Located<UnknownKey>>,
     /// What was written that Outlast reads and does not act on yet, in the order of the file.
     pub idle: Vec<Located<Feature>>,
     /// What was said while reading: dropped keys, ignored values.
@@ -135,6 +152,10 @@ pub struct HttpOptions {
     pub h2_backend: Option<Located<bool>>,
     /// `compress`.
     pub compress: Option<Located<bool>>,
+    /// `response.pristine`.
+    pub pristine: Option<Located<bool>>,
+    /// Where `replay_cache` stands.
+    pub replay_cache: Option<Range<usize>>,
 }
 
 /// `auto_stop_machines`.
@@ -245,6 +266,8 @@ pub(crate) fn decode(source: &SourceText) -> Result<Written, Vec<Diagnostic>> {
     let table = parse(source)?;
     let reader = Reader::new(source, Dialect::Fly, schema::explain);
     let mut written = top::read(reader.root(&table));
+    written.unknown = reader.unknown.take();
+    written.unknown.sort_by_key(|unknown| unknown.span.start);
     let mut diagnostics = reader.finish();
     diagnostic::sort(&mut diagnostics);
     if diagnostic::any_error(&diagnostics) {

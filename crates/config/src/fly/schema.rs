@@ -40,7 +40,7 @@ use Shape::{
     TextOrTexts, Texts,
 };
 
-const COMPUTE: Keys = &[
+pub(super) const COMPUTE: Keys = &[
     ("size", Text),
     ("memory", Any),
     ("cpu_kind", Text),
@@ -55,7 +55,7 @@ const COMPUTE: Keys = &[
     ("processes", Texts),
 ];
 
-const MOUNT: Keys = &[
+pub(super) const MOUNT: Keys = &[
     ("source", Text),
     ("destination", Text),
     ("initial_size", Any),
@@ -69,7 +69,7 @@ const MOUNT: Keys = &[
 
 const METRIC: Keys = &[("port", Integer), ("path", Text), ("https", Boolean), ("processes", Texts)];
 
-const RESTART: Keys = &[("policy", Text), ("retries", Integer), ("processes", Texts)];
+pub(super) const RESTART: Keys = &[("policy", Text), ("retries", Integer), ("processes", Texts)];
 
 const STATIC: Keys = &[
     ("guest_path", Text),
@@ -101,7 +101,7 @@ const BUILD: Keys = &[
     ("compression_level", Any),
 ];
 
-const DEPLOY: Keys = &[
+pub(super) const DEPLOY: Keys = &[
     ("strategy", Text),
     ("max_unavailable", Number),
     ("wait_timeout", Duration),
@@ -151,14 +151,10 @@ const REPLAY_CACHE: Keys = &[
 const PROXY_PROTO: Keys = &[("version", Text)];
 
 /// Sections at the top.
-pub(super) const VM: Shape = TablesOrTable(COMPUTE);
-pub(super) const MOUNTS: Shape = TablesOrTable(MOUNT);
 pub(super) const METRICS: Shape = TablesOrTable(METRIC);
-pub(super) const RESTARTS: Shape = TablesOrTable(RESTART);
 pub(super) const STATICS: Shape = Tables(STATIC);
 pub(super) const FILES: Shape = Tables(FILE);
 pub(super) const BUILDS: Shape = Table(BUILD);
-pub(super) const DEPLOYS: Shape = Table(DEPLOY);
 pub(super) const MACHINE_CHECKS: Shape = Tables(MACHINE_CHECK);
 
 /// Sections of services.
@@ -252,19 +248,46 @@ pub(super) fn duration(field: &Field<'_>) -> Option<Located<GoDuration>> {
 
 /// Keys that people write and Fly never had, or no longer has.
 pub(super) fn explain(path: &str) -> Option<Explained> {
-    let hint = match path {
-        "http_service.max_machines_running" | "services.max_machines_running" => {
+    let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let is_service = matches!(section, "http_service" | "services");
+    let hint = match (section, key) {
+        (_, "max_machines_running" | "max_machines") => {
             "there is no such key; `fly scale count` sets the number on Fly, `--machines` here"
         }
-        "http_service.http_checks" => "they are [[http_service.checks]] here",
-        "services.checks" => "they are [[services.http_checks]] or [[services.tcp_checks]] here",
-        "services.force_https" | "services.http_options" | "services.handlers" => {
+        (_, "min_machines") if is_service => "it is called `min_machines_running`",
+        (_, "auto_stop" | "autostop") if is_service => "it is called `auto_stop_machines`",
+        (_, "auto_start" | "autostart") if is_service => "it is called `auto_start_machines`",
+        (_, "auto_scale" | "autoscale" | "autoscaling") => {
+            "Fly has none; machines are started and stopped by `soft_limit`, `auto_start_machines` and `auto_stop_machines`"
+        }
+        ("http_service", "http_checks") => "they are [[http_service.checks]] here",
+        ("http_service", "tcp_checks") => {
+            "[[http_service.checks]] are by HTTP; [checks.NAME] with type = \"tcp\" only connects"
+        }
+        ("services", "checks") => {
+            "they are [[services.http_checks]] or [[services.tcp_checks]] here"
+        }
+        (_, "health_check" | "healthcheck" | "health_checks") => {
+            "write [[http_service.checks]], [[services.http_checks]] or [checks.NAME]"
+        }
+        ("http_service", "handlers" | "port" | "ports" | "protocol") => {
+            "http_service always has ports 80 and 443 with http and tls; other ports need [[services]]"
+        }
+        ("services", "force_https" | "http_options" | "handlers" | "tls_options" | "port") => {
             "it belongs under [[services.ports]]"
         }
-        "services.script_checks" => "they are gone since Apps v2",
-        "http_service.concurrency.max_connections" | "services.concurrency.max_connections" => {
-            "the limits are `soft_limit` and `hard_limit`"
+        ("services.ports", "protocol") => "it belongs to [[services]]",
+        ("services", "script_checks") => "they are gone since Apps v2",
+        ("services", "restart_limit") => "it is gone since Apps v2",
+        (_, "response_timeout" | "read_timeout" | "write_timeout" | "request_timeout") => {
+            "there is no such limit; `http_options.idle_timeout` is about silence, in whole seconds"
         }
+        (_, "max_body_size") => "Fly documents no limit of request bodies, and none can be set",
+        (_, "tls_check") => "there is no such key; Fly manages certificates (`fly certs`)",
+        (_, "idle_timeout") if is_service => "it belongs under `http_options`",
+        (_, "hard_limit" | "soft_limit") if is_service => "it belongs under `concurrency`",
+        (_, "max_connections" | "max_requests") => "the limits are `soft_limit` and `hard_limit`",
+        ("vm", "gpu") => "they are `gpus` (how many) and `gpu_kind`",
         _ => return None,
     };
     Some(Explained::Instead(hint))

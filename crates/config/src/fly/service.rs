@@ -227,18 +227,24 @@ fn read_http_options(section: &mut Section<'_>, idle: &mut Idle) -> Option<HttpO
         }
         Some(wish)
     };
-    let options = HttpOptions {
+    let mut options = HttpOptions {
         idle_timeout: section.take("idle_timeout").and_then(|field| count(&field)),
         headers_read_timeout: section.take("headers_read_timeout").and_then(|field| count(&field)),
         h2_backend: wish(&mut section, "h2_backend"),
         compress: wish(&mut section, "compress"),
+        ..HttpOptions::default()
     };
-    let checked = [("response", schema::RESPONSES), ("replay_cache", schema::REPLAY_CACHES)];
-    for (key, shape) in checked {
-        if let Some(field) = section.take(key) {
-            conform(&field, shape);
-            idle_at(field.key_span);
+    if let Some(field) = section.take("response") {
+        conform(&field, schema::RESPONSES);
+        if let (true, Some(mut response)) = (field.is_table(), field.table()) {
+            options.pristine = response.take("pristine").and_then(|field| field.boolean());
         }
+        idle_at(field.key_span);
+    }
+    if let Some(field) = section.take("replay_cache") {
+        conform(&field, schema::REPLAY_CACHES);
+        options.replay_cache = Some(field.key_span.clone());
+        idle_at(field.key_span);
     }
     section.finish();
     Some(options)

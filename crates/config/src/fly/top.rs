@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::schema::{self, conform, conform_keys};
 use super::service::{read_http_service, read_services};
-use super::{Feature, GoDuration, Written, checks};
+use super::{Feature, GoDuration, Written, checks, platform};
 use crate::diagnostic::Diagnostic;
 use crate::duration::parse_go;
 use crate::read::{Field, Section, go_string, kind_name, truncated};
@@ -34,11 +34,12 @@ pub(super) fn read(mut top: Section<'_>) -> Written {
         experimental(section, &mut written);
     }
     if let Some(field) = top.take("deploy") {
-        deploy(&field, &mut written.idle);
+        written.deploy = platform::deploy(&field, &mut written.idle);
     }
     if let Some(field) = top.take("checks") {
         written.checks = checks::top(&field);
     }
+    platform::read(&mut top, &mut written);
     rest(&mut top, &mut written.idle);
     top.finish();
     written
@@ -47,20 +48,12 @@ pub(super) fn read(mut top: Section<'_>) -> Written {
 /// Sections that are only checked for their types.
 fn rest(top: &mut Section<'_>, idle: &mut Vec<Located<Feature>>) {
     let sections = [
-        ("vm", schema::VM, Some(Feature::Vm)),
-        ("compute", schema::VM, Some(Feature::Vm)),
-        ("computes", schema::VM, Some(Feature::Vm)),
-        ("swap_size_mb", schema::Shape::Integer, Some(Feature::Vm)),
-        ("mounts", schema::MOUNTS, Some(Feature::Mounts)),
-        ("mount", schema::MOUNTS, Some(Feature::Mounts)),
         ("metrics", schema::METRICS, Some(Feature::Metrics)),
         ("metric", schema::METRICS, Some(Feature::Metrics)),
-        ("restart", schema::RESTARTS, Some(Feature::Restart)),
         ("statics", schema::STATICS, Some(Feature::Statics)),
         ("files", schema::FILES, Some(Feature::Files)),
         ("machine_checks", schema::MACHINE_CHECKS, Some(Feature::MachineChecks)),
         ("build", schema::BUILDS, None),
-        ("console_command", schema::Shape::Text, None),
         ("host_dedication_id", schema::Shape::Text, None),
         ("machine_config", schema::Shape::Text, None),
         ("container", schema::Shape::Text, None),
@@ -169,15 +162,4 @@ fn experimental(mut section: Section<'_>, written: &mut Written) {
         }
     }
     section.finish();
-}
-
-fn deploy(field: &Field<'_>, idle: &mut Vec<Located<Feature>>) {
-    conform(field, schema::DEPLOYS);
-    let DeValue::Table(_) = field.value else { return };
-    let Some(mut section) = field.table() else { return };
-    for key in ["release_command", "seed_command"] {
-        if let Some(field) = section.take(key) {
-            idle.push(Located::new(Feature::DeployCommands, field.key_span));
-        }
-    }
 }
