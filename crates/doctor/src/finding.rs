@@ -181,3 +181,30 @@ impl Finding {
         self
     }
 }
+
+/// Plain text of several lines without a final newline; the binary draws source lines itself.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({}): {}", self.rule, self.severity, self.confidence, self.message)?;
+        if let Some(at) = &self.at {
+            write!(f, "\n  --> {at}")?;
+        }
+        if let Some(label) = &self.label {
+            write!(f, " ({label})")?;
+        }
+        for (at, label) in &self.also {
+            write!(f, "\n  --> {at} ({label})")?;
+        }
+        write!(f, "\nso: {}\nfix: {}", self.consequence, self.fix)?;
+        if self.is_fixable() {
+            f.write_str(" (--fix does it)")?;
+        }
+        for assumed in &self.assumed {
+            write!(f, "\nassumed: {assumed}")?;
+        }
+        if !self.flags.is_empty() {
+            write!(f, "\nflags: {}", self.flags.join(" "))?;
+        }
+        Ok(())
+    }
+}

@@ -182,12 +182,12 @@ fn at_key(parent: &mut Item, key: &str, what: &Change) -> Option<()> {
 
 /// A value in place of another keeps the blanks and the comment around it; a new key is indented as its neighbours are.
 fn set(parent: &mut Item, key: &str, mut value: Value) -> Option<()> {
-    if let Some(old) = parent.get_mut(key) {
+    let table = parent.as_table_like_mut()?;
+    if let Some(old) = table.get_mut(key) {
         *value.decor_mut() = old.as_value()?.decor().clone();
         *old = Item::Value(value);
         return Some(());
     }
-    let table = parent.as_table_like_mut()?;
     let first = table.iter().next().map(|(first, _)| first.to_owned());
     let prefix = first.and_then(|first| table.key(&first)?.leaf_decor().prefix()?.as_str().map(str::to_owned));
     table.insert(key, Item::Value(value));

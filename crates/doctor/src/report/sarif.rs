@@ -44,7 +44,7 @@ fn result(finding: &Finding, name: &str) -> Value {
         let uri = if uri.starts_with('/') { format!("file://{uri}") } else { uri.to_owned() };
         let (line, column) = place.map_or((1, 1), |place| (place.line, place.column));
         json!({
-            "artifactLocation": { "uri": uri.replace(' ', "%20") },
+            "artifactLocation": { "uri": uri.replace('%', "%25").replace(' ', "%20") },
             "region": { "startLine": line, "startColumn": column },
         })
     };

@@ -3,6 +3,7 @@
 use outlast_config::fly::Concurrency;
 use outlast_config::{Located, format_duration};
 
+use super::network::is_misnamed;
 use crate::capacity::{self, Fit};
 use crate::facts::{Facts, Service, Speaks};
 use crate::finding::{Confidence, Finding, Severity};
@@ -56,10 +57,15 @@ fn connections(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
         ))
         .fix("type = \"requests\"; where connections are meant, hard_limit of ten times the steady number of open ones")
         .edit(service.edit(&["concurrency", "type"], Change::Set("\"requests\"".to_owned())).filter(|_| {
-            // Without limits there is no section to write it into.
-            service.common.concurrency.is_some()
+            // Without limits there is no section to write it into; with a comment above it the author had a reason.
+            service.common.concurrency.is_some() && !kind.is_some_and(|kind| has_comment_above(facts, kind))
         }));
     Some(finding.given(&facts.streams, "--streams"))
+}
+
+fn has_comment_above(facts: &Facts<'_>, written: &Located<String>) -> bool {
+    let before = facts.source.text.get(..written.span.start).unwrap_or_default();
+    before.lines().rev().nth(1).is_some_and(|line| line.trim_start().starts_with('#'))
 }
 
 fn absent(facts: &Facts<'_>, service: &Service<'_>) -> Finding {
@@ -189,7 +195,8 @@ fn memory(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     let finding = Finding::new("FLY105", severity, Confidence::Likely, message)
         .at(facts.source, &hard.span)
         .so(format!(
-            "{share} for each place, and a stream needs {each} MB: memory ends at {} streams, and running out of it kills all of them",
+            "{share} for each place, and a stream {} {each} MB: memory ends at {} streams, and running out of it kills all of them",
+            if need.is_told() { "needs" } else { "is taken to need" },
             fit.streams
         ))
         .fix(format!(
@@ -202,7 +209,11 @@ fn memory(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
         Some(span) => finding.also(facts.source, span, format!("{} MB", fit.mb)),
         None => finding,
     };
-    Some(finding.given(need, "--memory-per-stream"))
+    let mut finding = finding.given(need, "--memory-per-stream");
+    if fit.span.is_none() {
+        finding.assumed.push("no [[vm]] tells the memory; 256 MB is what a new app gets".to_owned());
+    }
+    Some(finding)
 }
 
 fn nonsense(facts: &Facts<'_>, limits: &Concurrency) -> Vec<Finding> {
@@ -233,7 +244,7 @@ fn nonsense(facts: &Facts<'_>, limits: &Concurrency) -> Vec<Finding> {
 
 fn requests_of_what(facts: &Facts<'_>, service: &Service<'_>, limits: &Concurrency) -> Option<Finding> {
     let kind = limits.kind.as_ref().filter(|kind| kind.value == "requests")?;
-    if !matches!(service.speaks, Speaks::Tcp | Speaks::Tls) || service.ports.is_empty() {
+    if !matches!(service.speaks, Speaks::Tcp | Speaks::Tls) || service.ports.is_empty() || is_misnamed(service) {
         return None;
     }
     let message = format!("{} has no http handler, so there are no requests to count", service.title);

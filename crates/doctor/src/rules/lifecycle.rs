@@ -39,7 +39,7 @@ fn suspend(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     }
     let severity = if facts.streams.is_guessed() { Severity::Medium } else { Severity::High };
     Some(
-        Finding::new("FLY201", severity, Confidence::Likely, format!("{} suspends machines that hold streams", service.title))
+        Finding::new("FLY201", severity, Confidence::Likely, format!("{} may suspend machines that hold streams", service.title))
             .at(facts.source, &stop.span)
             .so("the app gets no signal and cannot drain: open connections freeze and are dead after the resume without notice, \
                  and the clock is behind for seconds; a machine that is alone is suspended only when nothing is open, one of several \
@@ -109,7 +109,7 @@ fn kill_timeout(facts: &Facts<'_>) -> Option<Finding> {
     let finding = Finding::new("FLY203", severity, Confidence::Certain, message)
         .at(facts.source, at)
         .so(format!(
-            "each deploy and each stop cuts every stream that is not done within {}: of a stream of {} that is up to all of it",
+            "each deploy and each stop cuts every stream that is not done within {}; with streams of {} each loses up to that much work",
             format_duration(grace),
             format_duration(longest)
         ))

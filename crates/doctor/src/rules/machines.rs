@@ -85,8 +85,9 @@ fn alone(facts: &Facts<'_>) -> Option<Finding> {
         Some(hard) => format!("hard_limit is the total: {} for everybody", hard.value),
         None => "what it carries is the total".to_owned(),
     };
+    let runs = if facts.machines.is_guessed() { "seems to run" } else { "runs" };
     Some(
-        Finding::new("FLY403", severity, Confidence::Certain, format!("{} runs on a single machine", service.title))
+        Finding::new("FLY403", severity, Confidence::Certain, format!("{} {runs} on a single machine", service.title))
             .at(facts.source, &service.common.span)
             .so(format!("{total}; each deploy and each failure of its host is an outage"))
             .fix("two or more: `fly scale count 2`")

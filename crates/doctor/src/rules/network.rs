@@ -19,7 +19,7 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         findings.extend(unreachable(facts, service));
         findings.extend(groups(facts, service));
         for (index, port) in service.ports.iter().enumerate() {
-            if service.speaks != Speaks::Udp {
+            if service.speaks != Speaks::Udp && !is_misnamed(service) {
                 findings.extend(standard_port(facts, service, port));
                 findings.extend(redirect(facts, service, port, index));
             }
@@ -37,13 +37,22 @@ fn first_port(port: &Port) -> Option<(i64, &Range<usize>)> {
     Some((written.value, &written.span))
 }
 
+/// The API's page also has tcp, and files have edge_http, of which nothing is known.
+const HANDLERS: &[&str] = &["http", "tls", "pg_tls", "proxy_proto", "tcp", "edge_http"];
+
+/// Whether a handler has a name that does not exist. Which one was meant is not for other rules to guess.
+pub(super) fn is_misnamed(service: &Service<'_>) -> bool {
+    let mut handlers = service.ports.iter().flat_map(|port| &port.handlers);
+    handlers.any(|handler| !HANDLERS.contains(&handler.value.as_str()))
+}
+
 /// Whether the app itself seems to end TLS: it listens on the port that is for it.
 fn ends_tls(service: &Service<'_>) -> bool {
     service.common.internal_port.as_ref().is_some_and(|port| matches!(port.value, 443 | 8443))
 }
 
 fn raw(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
-    if service.speaks != Speaks::Tcp || service.ports.is_empty() || ends_tls(service) {
+    if service.speaks != Speaks::Tcp || service.ports.is_empty() || ends_tls(service) || is_misnamed(service) {
         return None;
     }
     let (port, span) = first_port(&service.ports[0])?;
@@ -73,12 +82,17 @@ fn standard_port(facts: &Facts<'_>, service: &Service<'_>, port: &Port) -> Optio
     let deliberate = written.value == 443 && ends_tls(service);
     let severity = if deliberate { Severity::Info } else { Severity::High };
     let message = format!("port {} without the handler {missing}", written.value);
+    let fix = match missing {
+        _ if deliberate => "nothing, if so; else handlers = [\"tls\", \"http\"]",
+        "http" => "handlers = [\"http\"]",
+        _ => "handlers = [\"tls\", \"http\"]",
+    };
     let lost = if deliberate { "the app seems to end TLS itself, and then this is right" } else { lost };
     Some(
         Finding::new("FLY302", severity, Confidence::Likely, message)
             .at(facts.source, &written.span)
             .so(format!("{lost}; IPv4 clients need a dedicated address"))
-            .fix(if missing == "http" { "handlers = [\"http\"]" } else { "handlers = [\"tls\", \"http\"]" }),
+            .fix(fix),
     )
 }
 
@@ -289,7 +303,10 @@ fn groups(facts: &Facts<'_>, service: &Service<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if service.common.processes.is_empty() && !defined.is_empty() {
         let only = defined.keys().next().filter(|_| defined.len() == 1);
-        let message = format!("{} does not say which of {} it belongs to", service.title, crate::capacity::count(defined.len() as u64, "process group"));
+        let message = match only {
+            Some(only) => format!("{} does not say that it belongs to the process group {only:?}", service.title),
+            None => format!("{} does not say which of {} process groups it belongs to", service.title, defined.len()),
+        };
         findings.push(
             Finding::new("FLY310", Severity::Error, Confidence::Certain, message)
                 .at(facts.source, &service.common.span)
@@ -354,14 +371,17 @@ fn side_by_side(facts: &Facts<'_>) -> Option<Finding> {
     let (second, first) = tcp.iter().enumerate().find_map(|(index, service)| {
         tcp[..index].iter().find(|other| same_group(service, other)).map(|other| (service, other))
     })?;
-    let limit = |service: &Service<'_>| service.hard().map_or("none".to_owned(), |hard| hard.value.to_string());
+    let limit = |service: &Service<'_>| match service.hard() {
+        Some(hard) => format!("{} has a hard limit of {}", service.title, hard.value),
+        None => format!("{} has no hard limit", service.title),
+    };
     let message = format!("{} and {} count on their own, on the same machines", first.title, second.title);
     Some(
         Finding::new("FLY312", Severity::Low, Confidence::Certain, message)
             .at(facts.source, &second.common.span)
             .also(facts.source, &first.common.span, "the other service")
             .so(format!(
-                "hard limits of {} and {} bound neither their sum nor the machine's memory; autostop looks at each",
+                "{}, {}: nothing bounds their sum, which is what the machine's memory has to hold; autostop looks at each",
                 limit(first),
                 limit(second)
             ))
@@ -370,8 +390,7 @@ fn side_by_side(facts: &Facts<'_>) -> Option<Finding> {
 }
 
 fn handlers(facts: &Facts<'_>, port: &Port) -> Vec<Finding> {
-    const KNOWN: &[&str] = &["http", "tls", "pg_tls", "proxy_proto", "tcp", "edge_http"];
-    let unknown = port.handlers.iter().filter(|handler| !KNOWN.contains(&handler.value.as_str()));
+    let unknown = port.handlers.iter().filter(|handler| !HANDLERS.contains(&handler.value.as_str()));
     let finding = |handler: &outlast_config::Located<String>| {
         let fix = match handler.value.to_ascii_lowercase().as_str() {
             "https" => "[\"tls\", \"http\"] is what https is".to_owned(),

@@ -69,12 +69,13 @@ fn unchecked(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
         (_, Speaks::Http) => "[[services.http_checks]]",
         _ => "[[services.tcp_checks]]",
     };
+    let path = if below.contains("tcp") { "" } else { " on a cheap path" };
     let top = if facts.fly.checks.is_empty() { "" } else { " ([checks] at the top do not route)" };
     Some(
         Finding::new("FLY502", Severity::High, Confidence::Certain, format!("{} has no health check", service.title))
             .at(facts.source, &service.common.span)
             .so(format!("a dead app stays in routing and gets every request, and a deploy that serves nothing \"succeeds\"{top}"))
-            .fix(format!("{below} on a cheap path, interval = \"15s\", timeout = \"5s\", and a grace_period longer than the boot")),
+            .fix(format!("{below}{path}, interval = \"15s\", timeout = \"5s\", and a grace_period longer than the boot")),
     )
 }
 
