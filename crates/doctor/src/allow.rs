@@ -28,7 +28,9 @@ pub(crate) fn is_allowed(files: &Files<'_>, finding: &Finding) -> bool {
 
 fn in_head(source: &SourceText, rule: &str) -> bool {
     let text = source.text.trim_start_matches('\u{feff}');
-    let head = text.lines().take_while(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
+    let head = text
+        .lines()
+        .take_while(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
     let mut head = head;
     head.any(|line| names(line, rule))
 }

@@ -55,7 +55,8 @@ impl Fit {
         if streams <= self.streams {
             return String::new();
         }
-        let needed = streams.saturating_mul(self.per_stream).div_ceil(1 << 20).next_multiple_of(256);
+        let needed =
+            streams.saturating_mul(self.per_stream).div_ceil(1 << 20).next_multiple_of(256);
         format!(", with {needed} MB of memory instead of {}", self.mb)
     }
 }

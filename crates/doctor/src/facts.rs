@@ -152,7 +152,8 @@ impl Service<'_> {
 }
 
 fn title(service: &fly::Service) -> String {
-    let ports = service.ports.iter().filter_map(|port| port.port.as_ref().or(port.start_port.as_ref()));
+    let ports =
+        service.ports.iter().filter_map(|port| port.port.as_ref().or(port.start_port.as_ref()));
     let ports: Vec<_> = ports.map(|port| port.value.to_string()).collect();
     if !ports.is_empty() {
         return format!("services port {}", ports.join(", "));

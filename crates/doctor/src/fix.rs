@@ -91,14 +91,17 @@ fn apply(
     rules: &mut BTreeSet<&'static str>,
 ) -> Option<String> {
     // The editor writes line feeds; a file of carriage returns and line feeds gets them back.
-    let is_dos = text.contains("\r\n") && text.matches('\n').count() == text.matches("\r\n").count();
+    let is_dos =
+        text.contains("\r\n") && text.matches('\n').count() == text.matches("\r\n").count();
     let plain = if is_dos { text.replace("\r\n", "\n") } else { text.to_owned() };
     let unmarked = plain.strip_prefix('\u{feff}').unwrap_or(&plain);
     let mut document: DocumentMut = unmarked.parse().ok()?;
     let mut done: Vec<&Edit> = Vec::new();
     for (rule, edit) in edits {
         // A place that was already changed in this round is left for the next one.
-        let clashes = done.iter().any(|other| other.path.starts_with(&edit.path) || edit.path.starts_with(&other.path));
+        let clashes = done
+            .iter()
+            .any(|other| other.path.starts_with(&edit.path) || edit.path.starts_with(&other.path));
         if !clashes && change(document.as_item_mut(), &edit.path, &edit.change).is_some() {
             rules.insert(*rule);
             done.push(edit);
@@ -134,7 +137,11 @@ fn change(item: &mut Item, path: &[Step], what: &Change) -> Option<()> {
             }
             let table = item.as_table_like_mut()?;
             let key = spelling(table.iter().map(|(key, _)| key), path)?;
-            if rest.is_empty() { at_key(item, &key, what) } else { change(table.get_mut(&key)?, rest, what) }
+            if rest.is_empty() {
+                at_key(item, &key, what)
+            } else {
+                change(table.get_mut(&key)?, rest, what)
+            }
         }
     }
 }
@@ -189,7 +196,8 @@ fn set(parent: &mut Item, key: &str, mut value: Value) -> Option<()> {
         return Some(());
     }
     let first = table.iter().next().map(|(first, _)| first.to_owned());
-    let prefix = first.and_then(|first| table.key(&first)?.leaf_decor().prefix()?.as_str().map(str::to_owned));
+    let prefix = first
+        .and_then(|first| table.key(&first)?.leaf_decor().prefix()?.as_str().map(str::to_owned));
     table.insert(key, Item::Value(value));
     if let Some(prefix) = prefix {
         // The comments above the first key stay its own.
@@ -202,9 +210,11 @@ fn set(parent: &mut Item, key: &str, mut value: Value) -> Option<()> {
 /// The comments above a removed key go with it only if nothing follows that could keep them.
 fn remove(parent: &mut Item, key: &str) -> Option<()> {
     let table = parent.as_table_like_mut()?;
-    let above = table.key(key)?.leaf_decor().prefix().and_then(|prefix| prefix.as_str()).map(str::to_owned);
+    let above =
+        table.key(key)?.leaf_decor().prefix().and_then(|prefix| prefix.as_str()).map(str::to_owned);
     let keys: Vec<_> = table.iter().map(|(key, _)| key.to_owned()).collect();
-    let next = keys.iter().position(|one| one == key).and_then(|index| keys.get(index + 1)).cloned();
+    let next =
+        keys.iter().position(|one| one == key).and_then(|index| keys.get(index + 1)).cloned();
     table.remove(key)?;
     let above = above.filter(|above| above.contains('#'));
     if let (Some(above), Some(next)) = (above, next) {

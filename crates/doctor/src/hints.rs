@@ -62,8 +62,17 @@ const MEMORY_PROCESS: u64 = 48 << 20;
 /// Words within names and commands by which an app gives itself away.
 const STREAM_WORDS: &[&str] =
     &["WS", "WSS", "WEBSOCKET", "WEBSOCKETS", "SSE", "STREAM", "STREAMS", "STREAMING", "TERMINAL"];
-const PROCESS_WORDS: &[&str] =
-    &["TERMINAL", "PTY", "CLAUDE", "AGENT", "AGENTS", "FFMPEG", "CHROMIUM", "PUPPETEER", "PLAYWRIGHT"];
+const PROCESS_WORDS: &[&str] = &[
+    "TERMINAL",
+    "PTY",
+    "CLAUDE",
+    "AGENT",
+    "AGENTS",
+    "FFMPEG",
+    "CHROMIUM",
+    "PUPPETEER",
+    "PLAYWRIGHT",
+];
 
 /// How long the longest stream is. `None`: there are none.
 pub(crate) fn streams(hints: &Hints, fly: &fly::Written) -> Premise<Option<Duration>> {
@@ -90,9 +99,15 @@ pub(crate) fn machines(hints: &Hints, fly: &fly::Written) -> Premise<u32> {
     }
     let http = fly.http_service.iter().map(|http| &http.common);
     let commons = http.chain(fly.services.iter().map(|service| &service.common));
-    let floor = commons.filter_map(|common| common.min_machines_running.as_ref()).max_by_key(|min| min.value);
-    if let Some(floor) = floor.and_then(|floor| u32::try_from(floor.value).ok()).filter(|floor| *floor > 1) {
-        let why = format!("min_machines_running says that there are at least {floor} machines (--machines tells)");
+    let floor = commons
+        .filter_map(|common| common.min_machines_running.as_ref())
+        .max_by_key(|min| min.value);
+    if let Some(floor) =
+        floor.and_then(|floor| u32::try_from(floor.value).ok()).filter(|floor| *floor > 1)
+    {
+        let why = format!(
+            "min_machines_running says that there are at least {floor} machines (--machines tells)"
+        );
         return Premise { value: floor, basis: Basis::Seen(why) };
     }
     let why = "fly.toml cannot say how many machines there are; one is guessed (--machines tells)";
@@ -128,7 +143,8 @@ fn evidence(fly: &fly::Written, words: &[&str]) -> Option<String> {
         let upper = text.to_ascii_uppercase();
         upper.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| words.contains(&word))
     };
-    let variable = fly.env.keys().find(|name| speaks(name)).map(|name| format!("the variable {name}"));
+    let variable =
+        fly.env.keys().find(|name| speaks(name)).map(|name| format!("the variable {name}"));
     let process = || {
         let mut processes = fly.processes.iter();
         let found = processes.find(|(name, command)| speaks(name) || speaks(&command.value));

@@ -123,6 +123,13 @@ fn every_key_is_listed_with_its_default_and_no_other() {
 }
 
 #[test]
+fn every_rule_of_the_doctor_is_listed_and_no_other() {
+    let listed: Vec<_> = section("## Rules of the doctor").into_iter().flat_map(ticked).collect();
+    let rules: Vec<_> = outlast_doctor::pages().iter().map(|page| page.rule).collect();
+    assert_eq!(listed, rules);
+}
+
+#[test]
 fn every_outcome_and_reason_is_listed_and_no_other() {
     let names = Outcome::NAMES.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(first_cells("## Outcomes"), names);

@@ -1,3 +1,5 @@
+//! GitHub's workflow commands.
+
 use super::{level, paragraph};
 use crate::review::Review;
 
@@ -15,7 +17,9 @@ pub fn github(review: &Review, name: &str) -> String {
         let (line, column) = place.map_or((1, 1), |place| (place.line, place.column));
         let title = property(&format!("{} ({})", finding.rule, finding.severity));
         let message = data(&paragraph(finding));
-        text.push_str(&format!("::{command} file={file},line={line},col={column},title={title}::{message}\n"));
+        text.push_str(&format!(
+            "::{command} file={file},line={line},col={column},title={title}::{message}\n"
+        ));
     }
     text
 }

@@ -1,3 +1,5 @@
+//! One JSON object.
+
 use serde_json::{Value, json};
 
 use super::{level, page_of};
@@ -21,7 +23,8 @@ pub fn json(review: &Review) -> String {
 
 fn finding(finding: &Finding) -> Value {
     let place = |place: &outlast_config::Place| json!({ "file": &*place.source, "line": place.line, "column": place.column });
-    let also: Vec<_> = finding.also.iter().map(|(at, label)| json!({ "at": place(at), "label": label })).collect();
+    let also: Vec<_> =
+        finding.also.iter().map(|(at, label)| json!({ "at": place(at), "label": label })).collect();
     json!({
         "rule": finding.rule,
         "severity": finding.severity.name(),

@@ -1,3 +1,5 @@
+//! JUnit's XML, which most build servers read.
+
 use super::paragraph;
 use crate::finding::Severity;
 use crate::review::Review;
@@ -32,7 +34,10 @@ pub fn junit(review: &Review, name: &str, fail_on: Option<Severity>) -> String {
             body.push_str(&format!("      <system-out>{notes}</system-out>\n"));
         }
         let title = escape(&format!("{}: {}", page.rule, page.title()));
-        cases.push_str(&format!("    <testcase classname=\"{}\" name=\"{title}\">\n{body}    </testcase>\n", escape(name)));
+        cases.push_str(&format!(
+            "    <testcase classname=\"{}\" name=\"{title}\">\n{body}    </testcase>\n",
+            escape(name)
+        ));
     }
     let tests = pages().len();
     format!(

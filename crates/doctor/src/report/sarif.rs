@@ -1,3 +1,5 @@
+//! SARIF 2.1.0, which code hosts and editors read.
+
 use serde_json::{Value, json};
 
 use super::{level, page_of, paragraph};

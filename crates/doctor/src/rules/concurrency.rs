@@ -3,7 +3,7 @@
 use outlast_config::fly::Concurrency;
 use outlast_config::{Located, format_duration};
 
-use super::network::is_misnamed;
+use super::ports::is_misnamed;
 use crate::capacity::{self, Fit};
 use crate::facts::{Facts, Service, Speaks};
 use crate::finding::{Confidence, Finding, Severity};
@@ -39,12 +39,15 @@ fn connections(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
         return None;
     }
     let message = match kind {
-        Some(_) => format!("{} counts connections, idle ones included, not requests", service.title),
+        Some(_) => {
+            format!("{} counts connections, idle ones included, not requests", service.title)
+        }
         None => format!("{} has no concurrency type, so Fly counts connections", service.title),
     };
     let is_high = !facts.is_without_streams() && !facts.streams.is_guessed();
     let severity = if is_high { Severity::High } else { Severity::Medium };
-    let limits = service.common.concurrency.as_ref().map_or(&service.common.span, |limits| &limits.span);
+    let limits =
+        service.common.concurrency.as_ref().map_or(&service.common.span, |limits| &limits.span);
     let places = match service.hard() {
         Some(hard) => format!("idle upstream connections may fill all {} places while nothing is asked for (one public report: \
              35 of 35 held by idle ones at load 0.00)", hard.value),
@@ -99,8 +102,14 @@ fn gap(facts: &Facts<'_>, service: &Service<'_>, limits: &Concurrency) -> Option
         Some(_) if soft > hard_value => {
             (Severity::Error, format!("hard_limit ({hard_value}) is below soft_limit ({soft})"))
         }
-        Some(_) => (Severity::Medium, format!("soft_limit ({soft}) is too close to hard_limit ({hard_value})")),
-        None => (Severity::Medium, format!("hard_limit ({hard_value}) leaves no room above Fly's own soft_limit ({soft})")),
+        Some(_) => (
+            Severity::Medium,
+            format!("soft_limit ({soft}) is too close to hard_limit ({hard_value})"),
+        ),
+        None => (
+            Severity::Medium,
+            format!("hard_limit ({hard_value}) leaves no room above Fly's own soft_limit ({soft})"),
+        ),
     };
     let between = (hard_value - soft).max(0);
     Some(
@@ -135,7 +144,10 @@ fn low(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
         "FLY104",
         severity,
         Confidence::Likely,
-        format!("hard_limit of {} lets one machine hold {} streams at once", hard.value, hard.value),
+        format!(
+            "hard_limit of {} lets one machine hold {} streams at once",
+            hard.value, hard.value
+        ),
     )
     .at(facts.source, &hard.span)
     .label("each open stream holds a place until its last byte, under both types");
@@ -211,14 +223,18 @@ fn memory(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     };
     let mut finding = finding.given(need, "--memory-per-stream");
     if fit.span.is_none() {
-        finding.assumed.push("no [[vm]] tells the memory; 256 MB is what a new app gets".to_owned());
+        finding
+            .assumed
+            .push("no [[vm]] tells the memory; 256 MB is what a new app gets".to_owned());
     }
     Some(finding)
 }
 
 fn nonsense(facts: &Facts<'_>, limits: &Concurrency) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(kind) = limits.kind.as_ref().filter(|kind| !matches!(&*kind.value, "connections" | "requests" | "")) {
+    if let Some(kind) =
+        limits.kind.as_ref().filter(|kind| !matches!(&*kind.value, "connections" | "requests" | ""))
+    {
         let message = format!("there is no concurrency type {:?}", kind.value);
         let finding = Finding::new("FLY106", Severity::Error, Confidence::Certain, message);
         findings.push(
@@ -242,12 +258,20 @@ fn nonsense(facts: &Facts<'_>, limits: &Concurrency) -> Vec<Finding> {
     findings
 }
 
-fn requests_of_what(facts: &Facts<'_>, service: &Service<'_>, limits: &Concurrency) -> Option<Finding> {
+fn requests_of_what(
+    facts: &Facts<'_>,
+    service: &Service<'_>,
+    limits: &Concurrency,
+) -> Option<Finding> {
     let kind = limits.kind.as_ref().filter(|kind| kind.value == "requests")?;
-    if !matches!(service.speaks, Speaks::Tcp | Speaks::Tls) || service.ports.is_empty() || is_misnamed(service) {
+    if !matches!(service.speaks, Speaks::Tcp | Speaks::Tls)
+        || service.ports.is_empty()
+        || is_misnamed(service)
+    {
         return None;
     }
-    let message = format!("{} has no http handler, so there are no requests to count", service.title);
+    let message =
+        format!("{} has no http handler, so there are no requests to count", service.title);
     Some(
         Finding::new("FLY107", Severity::High, Confidence::Certain, message)
             .at(facts.source, &kind.span)
@@ -257,7 +281,11 @@ fn requests_of_what(facts: &Facts<'_>, service: &Service<'_>, limits: &Concurren
     )
 }
 
-fn soft_beyond_memory(facts: &Facts<'_>, service: &Service<'_>, limits: &Concurrency) -> Option<Finding> {
+fn soft_beyond_memory(
+    facts: &Facts<'_>,
+    service: &Service<'_>,
+    limits: &Concurrency,
+) -> Option<Finding> {
     let soft = limits.soft_limit.as_ref()?;
     service.autostop()?;
     let fit = Fit::of(facts, service);
@@ -282,11 +310,16 @@ fn soft_beyond_memory(facts: &Facts<'_>, service: &Service<'_>, limits: &Concurr
 fn zero(facts: &Facts<'_>, service: &Service<'_>, limits: &Concurrency) -> Option<Finding> {
     let hard: &Located<i64> = limits.hard_limit.as_ref().filter(|limit| limit.value == 0)?;
     Some(
-        Finding::new("FLY109", Severity::Low, Confidence::Certain, "hard_limit = 0 is dropped, as if it were absent")
-            .at(facts.source, &hard.span)
-            .so("the service has no hard limit: neither \"block everything\" nor a cap")
-            .fix("remove it, or write the limit that is meant")
-            .edit(service.edit(&["concurrency", "hard_limit"], Change::Remove)),
+        Finding::new(
+            "FLY109",
+            Severity::Low,
+            Confidence::Certain,
+            "hard_limit = 0 is dropped, as if it were absent",
+        )
+        .at(facts.source, &hard.span)
+        .so("the service has no hard limit: neither \"block everything\" nor a cap")
+        .fix("remove it, or write the limit that is meant")
+        .edit(service.edit(&["concurrency", "hard_limit"], Change::Remove)),
     )
 }
 

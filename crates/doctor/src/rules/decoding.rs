@@ -20,23 +20,34 @@ pub(crate) fn undecodable(
         let doubled = is_doubled(error);
         let key = error.key.clone().unwrap_or_default();
         let rule = if doubled { "FLY608" } else { rule_of(&key, error) };
-        let so = if doubled { "it is a syntax error: flyctl reads nothing of the file" } else { SO };
-        let fix = if doubled { "merge the two" } else { error.hint.as_deref().unwrap_or("write another value") };
-        let finding = Finding::new(rule, Severity::Error, Confidence::Certain, error.message.clone()).so(so).fix(fix);
-        let finding = match error.span() {
+        let so =
+            if doubled { "it is a syntax error: flyctl reads nothing of the file" } else { SO };
+        let fix = if doubled {
+            "merge the two"
+        } else {
+            error.hint.as_deref().unwrap_or("write another value")
+        };
+        let name = error.span().and_then(|span| source.text.get(span)).filter(|_| doubled);
+        let message =
+            name.map_or_else(|| error.message.clone(), |name| format!("`{name}` is there twice"));
+        let finding =
+            Finding::new(rule, Severity::Error, Confidence::Certain, message).so(so).fix(fix);
+
+        match error.span() {
             Some(span) => finding.at(source, &span).edit(mend(source, rule, &key, error)),
             None => finding,
-        };
-        finding
+        }
     };
     Some(errors.iter().map(finding).collect())
 }
 
-const SO: &str = "flyctl cannot decode it: of the whole file only `app` is kept, and validate and deploy fail";
+const SO: &str =
+    "flyctl cannot decode it: of the whole file only `app` is kept, and validate and deploy fail";
 
 fn rule_of(key: &str, error: &Diagnostic) -> &'static str {
     let last = key.rsplit('.').next().unwrap_or_default();
-    let wants_container = error.message.contains("must be a table") || error.message.contains("list of tables");
+    let wants_container =
+        error.message.contains("must be a table") || error.message.contains("list of tables");
     match last {
         "hard_limit" | "soft_limit" => "FLY106",
         _ if key == "kill_timeout" => "FLY204",
@@ -56,7 +67,9 @@ fn mend(source: &SourceText, rule: &str, key: &str, error: &Diagnostic) -> Optio
     let inner = written.trim_matches(['"', '\'']);
     let is_quoted = inner.len() + 2 == written.len();
     let change = match rule {
-        "FLY106" | "FLY306" if is_quoted => Change::Set(inner.trim().parse::<u32>().ok()?.to_string()),
+        "FLY106" | "FLY306" if is_quoted => {
+            Change::Set(inner.trim().parse::<u32>().ok()?.to_string())
+        }
         "FLY204" if is_quoted => Change::Set(inner.trim().parse::<u32>().ok()?.to_string()),
         "FLY507" if is_quoted => Change::Set(whole_seconds(inner)?.to_string()),
         "FLY606" if is_quoted => {
@@ -109,12 +122,21 @@ fn path_of(key: &str) -> Option<Vec<Step>> {
 }
 
 /// The places of values that must not be shown, of a file that may not decode.
-pub(crate) fn secrets(fly: Option<&fly::Written>, raw: Option<&Document<&str>>) -> Vec<std::ops::Range<usize>> {
+pub(crate) fn secrets(
+    fly: Option<&fly::Written>,
+    raw: Option<&Document<&str>>,
+) -> Vec<std::ops::Range<usize>> {
     if let Some(fly) = fly {
-        let secret = fly.env.iter().filter(|(name, value)| super::writing::is_secret(name, &value.value));
+        let secret =
+            fly.env.iter().filter(|(name, value)| super::writing::is_secret(name, &value.value));
         return secret.map(|(_, value)| value.span.clone()).collect();
     }
-    let Some(env) = raw.and_then(|raw| raw.as_table().get("env")).and_then(Item::as_table_like) else { return Vec::new() };
-    let is_secret = |(name, item): &(&str, &Item)| item.as_str().is_some_and(|value| super::writing::is_secret(name, value));
+    let Some(env) = raw.and_then(|raw| raw.as_table().get("env")).and_then(Item::as_table_like)
+    else {
+        return Vec::new();
+    };
+    let is_secret = |(name, item): &(&str, &Item)| {
+        item.as_str().is_some_and(|value| super::writing::is_secret(name, value))
+    };
     env.iter().filter(is_secret).filter_map(|(_, item)| item.span()).collect()
 }

@@ -100,12 +100,20 @@ fn kill_timeout(facts: &Facts<'_>) -> Option<Finding> {
     }
     let severity = if facts.streams.is_guessed() { Severity::Low } else { Severity::High };
     let (message, service) = match written {
-        Some(_) => (format!("kill_timeout of {} is shorter than a stream", format_duration(grace)), None),
-        None => ("kill_timeout is absent: streams have 5 s to end".to_owned(), facts.services.first()),
+        Some(_) => {
+            (format!("kill_timeout of {} is shorter than a stream", format_duration(grace)), None)
+        }
+        None => {
+            ("kill_timeout is absent: streams have 5 s to end".to_owned(), facts.services.first())
+        }
     };
     let at = written.map(|written| &written.span).or(service.map(|service| &service.common.span))?;
     let seconds = wanted.as_secs() + u64::from(wanted.subsec_nanos() > 0);
-    let beyond = if longest > KILL_TIMEOUT_MAX { "; 300 s are the most, so what lasts longer must be resumable" } else { "" };
+    let beyond = if longest > KILL_TIMEOUT_MAX {
+        "; 300 s are the most, so what lasts longer must be resumable"
+    } else {
+        ""
+    };
     let finding = Finding::new("FLY203", severity, Confidence::Certain, message)
         .at(facts.source, at)
         .so(format!(
@@ -149,7 +157,9 @@ fn kill_signal(facts: &Facts<'_>) -> Option<Finding> {
         ),
         Some(_) => return None,
     };
-    let at = written.map(|signal| &signal.span).or(facts.services.first().map(|service| &service.common.span))?;
+    let at = written
+        .map(|signal| &signal.span)
+        .or(facts.services.first().map(|service| &service.common.span))?;
     Some(
         Finding::new("FLY205", severity, confidence, message)
             .at(facts.source, at)
@@ -166,7 +176,9 @@ fn suspend_too_large(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding
     let (why, span) = match (swap, gpu) {
         (Some(swap), _) => ("swap".to_owned(), Some(&swap.span)),
         (_, Some(gpu)) => ("a GPU".to_owned(), Some(&gpu.span)),
-        _ if memory.mb > SUSPEND_MB_MAX => (format!("{} MB of memory", memory.mb), memory.span.as_ref()),
+        _ if memory.mb > SUSPEND_MB_MAX => {
+            (format!("{} MB of memory", memory.mb), memory.span.as_ref())
+        }
         _ => return None,
     };
     let finding = Finding::new("FLY206", Severity::Medium, Confidence::Likely, format!("a machine with {why} cannot be suspended"))
@@ -230,9 +242,16 @@ fn deploy(facts: &Facts<'_>) -> Vec<Finding> {
         findings.extend(strategy_of(facts, strategy));
     }
     let machines = facts.machines.value;
-    let many = deploy.max_unavailable.as_ref().filter(|many| many.value >= 1.0 && many.value >= f64::from(machines));
+    let many = deploy
+        .max_unavailable
+        .as_ref()
+        .filter(|many| many.value >= 1.0 && many.value >= f64::from(machines));
     if let Some(many) = many.filter(|_| !facts.machines.is_guessed()) {
-        let message = format!("max_unavailable of {} takes all {} down together", many.value, count(machines, "machine"));
+        let message = format!(
+            "max_unavailable of {} takes all {} down together",
+            many.value,
+            count(machines, "machine")
+        );
         findings.push(
             Finding::new("FLY213", Severity::Medium, Confidence::Certain, message)
                 .at(facts.source, &many.span)

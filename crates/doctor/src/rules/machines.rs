@@ -37,10 +37,14 @@ fn cold_start(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     let wait = match facts.hints.boot {
         Some(boot) if boot.as_secs() >= CONNECT_SECONDS => {
             let boot = format_duration(boot);
-            format!("the first request fails: the app needs {boot} and the proxy gives up after about {CONNECT_SECONDS} s ([PM05])")
+            format!(
+                "the first request fails: the app needs {boot} and the proxy gives up after about {CONNECT_SECONDS} s ([PM05])"
+            )
         }
         Some(boot) => format!("the first request waits {} and more", format_duration(boot)),
-        None => format!("the first request waits 1 to 8 s, and fails if the app needs more than about {CONNECT_SECONDS} s ([PM05])"),
+        None => format!(
+            "the first request waits 1 to 8 s, and fails if the app needs more than about {CONNECT_SECONDS} s ([PM05])"
+        ),
     };
     let message = format!("{} goes down to no machine at all", service.title);
     let mut finding = Finding::new("FLY401", severity, Confidence::Certain, message)
@@ -87,11 +91,16 @@ fn alone(facts: &Facts<'_>) -> Option<Finding> {
     };
     let runs = if facts.machines.is_guessed() { "seems to run" } else { "runs" };
     Some(
-        Finding::new("FLY403", severity, Confidence::Certain, format!("{} {runs} on a single machine", service.title))
-            .at(facts.source, &service.common.span)
-            .so(format!("{total}; each deploy and each failure of its host is an outage"))
-            .fix("two or more: `fly scale count 2`")
-            .given(&facts.machines, "--machines"),
+        Finding::new(
+            "FLY403",
+            severity,
+            Confidence::Certain,
+            format!("{} {runs} on a single machine", service.title),
+        )
+        .at(facts.source, &service.common.span)
+        .so(format!("{total}; each deploy and each failure of its host is an outage"))
+        .fix("two or more: `fly scale count 2`")
+        .given(&facts.machines, "--machines"),
     )
 }
 

@@ -6,6 +6,7 @@ mod lifecycle;
 mod machines;
 mod network;
 mod outlast;
+mod ports;
 mod refused;
 mod traffic;
 mod vm;

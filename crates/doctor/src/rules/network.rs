@@ -1,9 +1,10 @@
-//! FLY301 to FLY313: ports, handlers, and which process answers.
+//! FLY301 to FLY312, but for single ports: who is reached how, and which process answers.
 
 use std::ops::Range;
 
 use outlast_config::fly::Port;
 
+use super::ports::{claimed_twice, datagrams, handlers, is_misnamed, numbers};
 use crate::facts::{Facts, Service, Speaks, handles};
 use crate::finding::{Confidence, Finding, Severity};
 use crate::fix::{Change, Step};
@@ -37,22 +38,17 @@ fn first_port(port: &Port) -> Option<(i64, &Range<usize>)> {
     Some((written.value, &written.span))
 }
 
-/// The API's page also has tcp, and files have edge_http, of which nothing is known.
-const HANDLERS: &[&str] = &["http", "tls", "pg_tls", "proxy_proto", "tcp", "edge_http"];
-
-/// Whether a handler has a name that does not exist. Which one was meant is not for other rules to guess.
-pub(super) fn is_misnamed(service: &Service<'_>) -> bool {
-    let mut handlers = service.ports.iter().flat_map(|port| &port.handlers);
-    handlers.any(|handler| !HANDLERS.contains(&handler.value.as_str()))
-}
-
 /// Whether the app itself seems to end TLS: it listens on the port that is for it.
 fn ends_tls(service: &Service<'_>) -> bool {
     service.common.internal_port.as_ref().is_some_and(|port| matches!(port.value, 443 | 8443))
 }
 
 fn raw(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
-    if service.speaks != Speaks::Tcp || service.ports.is_empty() || ends_tls(service) || is_misnamed(service) {
+    if service.speaks != Speaks::Tcp
+        || service.ports.is_empty()
+        || ends_tls(service)
+        || is_misnamed(service)
+    {
         return None;
     }
     let (port, span) = first_port(&service.ports[0])?;
@@ -75,8 +71,12 @@ fn raw(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
 fn standard_port(facts: &Facts<'_>, service: &Service<'_>, port: &Port) -> Option<Finding> {
     let written = port.port.as_ref()?;
     let (missing, lost) = match written.value {
-        80 if !handles(port, "http") => ("http", "nothing redirects to https, and there are no requests to see"),
-        443 if !["tls", "pg_tls"].iter().any(|name| handles(port, name)) => ("tls", "Fly's certificate is not used"),
+        80 if !handles(port, "http") => {
+            ("http", "nothing redirects to https, and there are no requests to see")
+        }
+        443 if !["tls", "pg_tls"].iter().any(|name| handles(port, name)) => {
+            ("tls", "Fly's certificate is not used")
+        }
         _ => return None,
     };
     let deliberate = written.value == 443 && ends_tls(service);
@@ -87,7 +87,8 @@ fn standard_port(facts: &Facts<'_>, service: &Service<'_>, port: &Port) -> Optio
         "http" => "handlers = [\"http\"]",
         _ => "handlers = [\"tls\", \"http\"]",
     };
-    let lost = if deliberate { "the app seems to end TLS itself, and then this is right" } else { lost };
+    let lost =
+        if deliberate { "the app seems to end TLS itself, and then this is right" } else { lost };
     Some(
         Finding::new("FLY302", severity, Confidence::Likely, message)
             .at(facts.source, &written.span)
@@ -113,11 +114,18 @@ fn plain(facts: &Facts<'_>, span: &Range<usize>, message: &str) -> Finding {
         .fix("force_https = true: 301 from port 80")
 }
 
-fn redirect(facts: &Facts<'_>, service: &Service<'_>, port: &Port, index: usize) -> Option<Finding> {
+fn redirect(
+    facts: &Facts<'_>,
+    service: &Service<'_>,
+    port: &Port,
+    index: usize,
+) -> Option<Finding> {
     let force = port.force_https.as_ref().filter(|force| force.value);
     let Some(force) = force else {
-        let is_plain = handles(port, "http") && port.port.as_ref().is_some_and(|port| port.value == 80);
-        return is_plain.then(|| plain(facts, &port.span, "port 80 answers without a redirect to https"));
+        let is_plain =
+            handles(port, "http") && port.port.as_ref().is_some_and(|port| port.value == 80);
+        return is_plain
+            .then(|| plain(facts, &port.span, "port 80 answers without a redirect to https"));
     };
     let remove = service.edit(&["ports"], Change::Remove).map(|mut edit| {
         edit.path.extend([Step::Item(index), Step::Key("force_https")]);
@@ -125,83 +133,78 @@ fn redirect(facts: &Facts<'_>, service: &Service<'_>, port: &Port, index: usize)
     });
     if !handles(port, "http") {
         return Some(
-            Finding::new("FLY303", Severity::Error, Confidence::Certain, "force_https needs the handler http")
-                .at(facts.source, &force.span)
-                .so("the deployment fails")
-                .fix("handlers = [\"http\"], or no force_https")
-                .edit(remove),
+            Finding::new(
+                "FLY303",
+                Severity::Error,
+                Confidence::Certain,
+                "force_https needs the handler http",
+            )
+            .at(facts.source, &force.span)
+            .so("the deployment fails")
+            .fix("handlers = [\"http\"], or no force_https")
+            .edit(remove),
         );
     }
     handles(port, "tls").then(|| {
-        Finding::new("FLY303", Severity::Info, Confidence::Certain, "force_https has nothing to do on a port that speaks TLS")
-            .at(facts.source, &force.span)
-            .so("only plain HTTP is redirected, which is on port 80")
-            .fix("move it to port 80")
+        Finding::new(
+            "FLY303",
+            Severity::Info,
+            Confidence::Certain,
+            "force_https has nothing to do on a port that speaks TLS",
+        )
+        .at(facts.source, &force.span)
+        .so("only plain HTTP is redirected, which is on port 80")
+        .fix("move it to port 80")
     })
 }
 
-fn claimed_twice(facts: &Facts<'_>) -> Vec<Finding> {
-    let mut claims: Vec<(bool, i64, i64, &Range<usize>, &str)> = Vec::new();
-    let mut findings: Vec<Finding> = Vec::new();
-    for service in &facts.services {
-        let udp = service.speaks == Speaks::Udp;
-        let own = &service.common.span;
-        let mut ports: Vec<_> = service.ports.iter().filter_map(range).collect();
-        if service.section == "http_service" {
-            ports = vec![(80, 80, own), (443, 443, own)];
-        }
-        for (first, last, span) in ports {
-            let other = claims.iter().find(|claim| claim.0 == udp && claim.1 <= last && first <= claim.2);
-            if let Some((_, _, _, other_span, title)) = other {
-                let message = format!("port {} is claimed by {title} already", first.max(other.map_or(0, |claim| claim.1)));
-                findings.push(
-                    Finding::new("FLY304", Severity::High, Confidence::Certain, message)
-                        .at(facts.source, span)
-                        .also(facts.source, other_span, "the first claim")
-                        .so("which of the two sets of limits, checks and handlers holds is not documented, and flyctl says nothing")
-                        .fix("keep one of them"),
-                );
-            }
-            claims.push((udp, first, last, span, &service.title));
-        }
-    }
-    findings
-}
-
-fn range(port: &Port) -> Option<(i64, i64, &Range<usize>)> {
-    if let Some(port) = &port.port {
-        return Some((port.value, port.value, &port.span));
-    }
-    let (start, end) = (port.start_port.as_ref()?, port.end_port.as_ref()?);
-    Some((start.value, end.value, &start.span))
-}
-
 fn environment(facts: &Facts<'_>, service: &Service<'_>) -> Vec<Finding> {
-    const ADDRESSES: &[&str] =
-        &["HOST", "BIND", "BIND_ADDR", "BIND_ADDRESS", "LISTEN", "LISTEN_ADDR", "LISTEN_ADDRESS", "HOSTNAME", "ROCKET_ADDRESS"];
+    const ADDRESSES: &[&str] = &[
+        "HOST",
+        "BIND",
+        "BIND_ADDR",
+        "BIND_ADDRESS",
+        "LISTEN",
+        "LISTEN_ADDR",
+        "LISTEN_ADDRESS",
+        "HOSTNAME",
+        "ROCKET_ADDRESS",
+    ];
     let mut findings = Vec::new();
-    if service.speaks != Speaks::Http || facts.services.iter().filter(|other| other.speaks == Speaks::Http).count() > 1 {
+    if service.speaks != Speaks::Http
+        || facts.services.iter().filter(|other| other.speaks == Speaks::Http).count() > 1
+    {
         return findings;
     }
     let internal = service.common.internal_port.as_ref().filter(|port| port.value != 0);
-    if let (Some(internal), Some(port)) = (internal, facts.fly.env.get("PORT")) {
-        if let Some(asked) = port.value.trim().parse::<i64>().ok().filter(|asked| *asked != internal.value) {
-            let message = format!("internal_port is {}, and PORT tells the app {asked}", internal.value);
-            findings.push(
-                Finding::new("FLY305", Severity::Error, Confidence::Likely, message)
-                    .at(facts.source, &internal.span)
-                    .also(facts.source, &port.span, "what the app is told")
-                    .so("connections to the app are refused: [PC01], and 502 for every request")
-                    .fix(format!("internal_port = {asked}, if the app listens there")),
-            );
-        }
+    if let (Some(internal), Some(port)) = (internal, facts.fly.env.get("PORT"))
+        && let Some(asked) =
+            port.value.trim().parse::<i64>().ok().filter(|asked| *asked != internal.value)
+    {
+        let message =
+            format!("internal_port is {}, and PORT tells the app {asked}", internal.value);
+        findings.push(
+            Finding::new("FLY305", Severity::Error, Confidence::Likely, message)
+                .at(facts.source, &internal.span)
+                .also(facts.source, &port.span, "what the app is told")
+                .so("connections to the app are refused: [PC01], and 502 for every request")
+                .fix(format!("internal_port = {asked}, if the app listens there")),
+        );
     }
-    let is_local = |text: &str| ["127.0.0.1", "localhost", "::1", "[::1]"].iter().any(|local| {
-        text == *local || text.strip_prefix(local).is_some_and(|rest| rest.starts_with(':') && !rest.starts_with("::"))
-    });
+    let is_local = |text: &str| {
+        ["127.0.0.1", "localhost", "::1", "[::1]"].iter().any(|local| {
+            text == *local
+                || text
+                    .strip_prefix(local)
+                    .is_some_and(|rest| rest.starts_with(':') && !rest.starts_with("::"))
+        })
+    };
     for name in ADDRESSES {
-        let Some(value) = facts.fly.env.get(*name).filter(|value| is_local(&value.value)) else { continue };
-        let message = format!("{name} binds the app to {}, where the proxy cannot reach it", value.value);
+        let Some(value) = facts.fly.env.get(*name).filter(|value| is_local(&value.value)) else {
+            continue;
+        };
+        let message =
+            format!("{name} binds the app to {}, where the proxy cannot reach it", value.value);
         findings.push(
             Finding::new("FLY305", Severity::Error, Confidence::Likely, message)
                 .at(facts.source, &value.span)
@@ -226,64 +229,43 @@ fn internal_port(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
 }
 
 fn h2(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
-    let h2 = service.options.iter().find_map(|options| options.h2_backend.as_ref().filter(|h2| h2.value));
+    let h2 = service
+        .options
+        .iter()
+        .find_map(|options| options.h2_backend.as_ref().filter(|h2| h2.value));
     if let (Some(h2), false) = (h2, service.speaks == Speaks::Http) {
         return Some(
-            Finding::new("FLY307", Severity::High, Confidence::Certain, "h2_backend without the handler http")
-                .at(facts.source, &h2.span)
-                .so("there is no HTTP to speak in version 2: the option has no effect")
-                .fix("handlers = [\"tls\", \"http\"]"),
+            Finding::new(
+                "FLY307",
+                Severity::High,
+                Confidence::Certain,
+                "h2_backend without the handler http",
+            )
+            .at(facts.source, &h2.span)
+            .so("there is no HTTP to speak in version 2: the option has no effect")
+            .fix("handlers = [\"tls\", \"http\"]"),
         );
     }
     let is_grpc = |text: &str| text.to_ascii_lowercase().contains("grpc");
     let app = facts.fly.app.as_ref().map(|app| ("the app's name", app.value.as_str()));
     let names = facts.fly.env.keys().map(|name| ("a variable's name", name.as_str()));
-    let commands = facts.fly.processes.values().map(|command| ("a command", command.value.as_str()));
+    let commands =
+        facts.fly.processes.values().map(|command| ("a command", command.value.as_str()));
     let (what, _) = app.into_iter().chain(names).chain(commands).find(|(_, text)| is_grpc(text))?;
     if h2.is_some() || service.speaks != Speaks::Http {
         return None;
     }
-    let message = format!("{what} speaks of gRPC, and {} speaks HTTP/1.1 to the app", service.title);
+    let message =
+        format!("{what} speaks of gRPC, and {} speaks HTTP/1.1 to the app", service.title);
     Some(
         Finding::new("FLY307", Severity::Medium, Confidence::Guess, message)
             .at(facts.source, &service.common.span)
             .so("gRPC needs HTTP/2 up to the app: over HTTP/1.1 every call fails")
-            .fix(format!("h2_backend = true under {}, and an app that speaks h2c", service.header("http_options"))),
+            .fix(format!(
+                "h2_backend = true under {}, and an app that speaks h2c",
+                service.header("http_options")
+            )),
     )
-}
-
-fn datagrams(facts: &Facts<'_>, service: &Service<'_>) -> Vec<Finding> {
-    if service.speaks != Speaks::Udp {
-        return Vec::new();
-    }
-    let mut findings = Vec::new();
-    for (index, port) in service.ports.iter().enumerate() {
-        if let Some(handler) = port.handlers.first() {
-            let remove = service.edit(&["ports"], Change::Remove).map(|mut edit| {
-                edit.path.extend([Step::Item(index), Step::Key("handlers")]);
-                edit
-            });
-            findings.push(
-                Finding::new("FLY308", Severity::Error, Confidence::Certain, "a UDP port has no handlers")
-                    .at(facts.source, &handler.span)
-                    .so("handlers are about TCP; the deployment is refused")
-                    .fix("leave handlers out")
-                    .edit(remove),
-            );
-        }
-        let (Some(outer), Some(inner)) = (&port.port, &service.common.internal_port) else { continue };
-        if outer.value != inner.value {
-            let message = format!("UDP port {} leads to {}, and datagrams keep their port", outer.value, inner.value);
-            findings.push(
-                Finding::new("FLY308", Severity::Error, Confidence::Certain, message)
-                    .at(facts.source, &outer.span)
-                    .also(facts.source, &inner.span, "where the app listens")
-                    .so("the app receives nothing")
-                    .fix("the same number for both, and an app bound to fly-global-services"),
-            );
-        }
-    }
-    findings
 }
 
 fn unreachable(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
@@ -304,21 +286,34 @@ fn groups(facts: &Facts<'_>, service: &Service<'_>) -> Vec<Finding> {
     if service.common.processes.is_empty() && !defined.is_empty() {
         let only = defined.keys().next().filter(|_| defined.len() == 1);
         let message = match only {
-            Some(only) => format!("{} does not say that it belongs to the process group {only:?}", service.title),
-            None => format!("{} does not say which of {} process groups it belongs to", service.title, defined.len()),
+            Some(only) => format!(
+                "{} does not say that it belongs to the process group {only:?}",
+                service.title
+            ),
+            None => format!(
+                "{} does not say which of {} process groups it belongs to",
+                service.title,
+                defined.len()
+            ),
         };
         findings.push(
             Finding::new("FLY310", Severity::Error, Confidence::Certain, message)
                 .at(facts.source, &service.common.span)
                 .so("flyctl refuses the file")
                 .fix(format!("processes = [{:?}]", only.map_or("…", String::as_str)))
-                .edit(only.and_then(|only| service.edit(&["processes"], Change::Set(format!("[{only:?}]"))))),
+                .edit(only.and_then(|only| {
+                    service.edit(&["processes"], Change::Set(format!("[{only:?}]")))
+                })),
         );
     }
     for group in &service.common.processes {
-        let is_known = defined.contains_key(&group.value) || (defined.is_empty() && group.value == "app");
+        let is_known =
+            defined.contains_key(&group.value) || (defined.is_empty() && group.value == "app");
         if !is_known {
-            let message = format!("{} belongs to the process group {:?}, which is not in [processes]", service.title, group.value);
+            let message = format!(
+                "{} belongs to the process group {:?}, which is not in [processes]",
+                service.title, group.value
+            );
             findings.push(
                 Finding::new("FLY310", Severity::Error, Confidence::Certain, message)
                     .at(facts.source, &group.span)
@@ -330,44 +325,15 @@ fn groups(facts: &Facts<'_>, service: &Service<'_>) -> Vec<Finding> {
     findings
 }
 
-fn numbers(facts: &Facts<'_>, port: &Port) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut say = |span: &Range<usize>, message: String, fix: &str| {
-        let finding = Finding::new("FLY311", Severity::Error, Confidence::Certain, message);
-        findings.push(
-            finding
-                .at(facts.source, span)
-                .so("flyctl lets it pass, and the deployment fails at the API")
-                .fix(fix),
-        );
-    };
-    for written in [&port.port, &port.start_port, &port.end_port].into_iter().flatten() {
-        if !(1..=65535).contains(&written.value) {
-            say(&written.span, format!("{} is no port", written.value), "ports are 1 to 65535");
-        }
-    }
-    match (&port.port, &port.start_port, &port.end_port) {
-        (Some(_), Some(other), _) | (Some(_), None, Some(other)) => {
-            say(&other.span, "a port together with a range".to_owned(), "keep one of them");
-        }
-        (None, Some(start), Some(end)) if start.value > end.value => {
-            say(&start.span, format!("the range from {} to {} is empty", start.value, end.value), "the lower one first");
-        }
-        (None, Some(one), None) | (None, None, Some(one)) => {
-            say(&one.span, "half a range of ports".to_owned(), "write start_port and end_port, or port");
-        }
-        _ => {}
-    }
-    findings
-}
-
 /// Several TCP services of one machine that take the same kind of work.
 fn side_by_side(facts: &Facts<'_>) -> Option<Finding> {
     let same_group = |one: &&Service<'_>, other: &&Service<'_>| {
         let (left, right) = (&one.common.processes, &other.common.processes);
-        (left.is_empty() && right.is_empty()) || left.iter().any(|group| right.iter().any(|name| name.value == group.value))
+        (left.is_empty() && right.is_empty())
+            || left.iter().any(|group| right.iter().any(|name| name.value == group.value))
     };
-    let tcp: Vec<_> = facts.services.iter().filter(|service| service.speaks != Speaks::Udp).collect();
+    let tcp: Vec<_> =
+        facts.services.iter().filter(|service| service.speaks != Speaks::Udp).collect();
     let (second, first) = tcp.iter().enumerate().find_map(|(index, service)| {
         tcp[..index].iter().find(|other| same_group(service, other)).map(|other| (service, other))
     })?;
@@ -375,7 +341,8 @@ fn side_by_side(facts: &Facts<'_>) -> Option<Finding> {
         Some(hard) => format!("{} has a hard limit of {}", service.title, hard.value),
         None => format!("{} has no hard limit", service.title),
     };
-    let message = format!("{} and {} count on their own, on the same machines", first.title, second.title);
+    let message =
+        format!("{} and {} count on their own, on the same machines", first.title, second.title);
     Some(
         Finding::new("FLY312", Severity::Low, Confidence::Certain, message)
             .at(facts.source, &second.common.span)
@@ -387,19 +354,4 @@ fn side_by_side(facts: &Facts<'_>) -> Option<Finding> {
             ))
             .fix("one service if it is one workload; else limits that fit together into one machine"),
     )
-}
-
-fn handlers(facts: &Facts<'_>, port: &Port) -> Vec<Finding> {
-    let unknown = port.handlers.iter().filter(|handler| !HANDLERS.contains(&handler.value.as_str()));
-    let finding = |handler: &outlast_config::Located<String>| {
-        let fix = match handler.value.to_ascii_lowercase().as_str() {
-            "https" => "[\"tls\", \"http\"] is what https is".to_owned(),
-            _ => "write some of http, tls, pg_tls and proxy_proto".to_owned(),
-        };
-        Finding::new("FLY313", Severity::Error, Confidence::Certain, format!("there is no handler {:?}", handler.value))
-            .at(facts.source, &handler.span)
-            .so("flyctl lets it pass, and the deployment fails at the API")
-            .fix(fix)
-    };
-    unknown.map(finding).collect()
 }

@@ -15,9 +15,10 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Why it could not be read. The rest is reviewed all the same.
 pub(crate) fn broken(source: &SourceText, errors: &[Diagnostic]) -> Vec<Finding> {
     let finding = |error: &Diagnostic| {
-        let finding = Finding::new("OUT691", Severity::Error, Confidence::Certain, error.message.clone())
-            .so("`outlast up` does not start with it")
-            .fix(error.hint.clone().unwrap_or_else(|| "write another value".to_owned()));
+        let finding =
+            Finding::new("OUT691", Severity::Error, Confidence::Certain, error.message.clone())
+                .so("`outlast up` does not start with it")
+                .fix(error.hint.clone().unwrap_or_else(|| "write another value".to_owned()));
         match error.span() {
             Some(span) => finding.at(source, &span),
             None => finding,
@@ -43,11 +44,17 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 fn drain(facts: &Facts<'_>, source: &SourceText, written: &Written) -> Option<Finding> {
     let grace = written.drain_grace.as_ref()?;
     let kill = facts.fly.kill_timeout.as_ref();
-    let given = kill.map_or(Duration::from_secs(5), |kill| duration(kill.value)).min(Duration::from_secs(300));
+    let given = kill
+        .map_or(Duration::from_secs(5), |kill| duration(kill.value))
+        .min(Duration::from_secs(300));
     if grace.value <= given {
         return None;
     }
-    let message = format!("a drain of {} has {} on Fly", format_duration(grace.value), format_duration(given));
+    let message = format!(
+        "a drain of {} has {} on Fly",
+        format_duration(grace.value),
+        format_duration(given)
+    );
     let finding = Finding::new("OUT101", Severity::Medium, Confidence::Likely, message)
         .at(source, &grace.span)
         .so("a machine is killed when kill_timeout ends: streams that drain.grace promised time to are cut without a word")
@@ -59,8 +66,10 @@ fn drain(facts: &Facts<'_>, source: &SourceText, written: &Written) -> Option<Fi
 }
 
 fn one_address(source: &SourceText, written: &Written) -> Option<Finding> {
-    let limit = written.listen_connections_per_client_max.as_ref().filter(|limit| limit.value > 0)?;
-    let trusted = written.listen_trusted_proxies.as_ref().is_some_and(|proxies| !proxies.value.is_empty());
+    let limit =
+        written.listen_connections_per_client_max.as_ref().filter(|limit| limit.value > 0)?;
+    let trusted =
+        written.listen_trusted_proxies.as_ref().is_some_and(|proxies| !proxies.value.is_empty());
     if trusted {
         return None;
     }
@@ -81,22 +90,28 @@ fn lifetime(facts: &Facts<'_>, source: &SourceText, clocks: &Clocks) -> Option<F
     let written = clocks.lifetime.as_ref().filter(|lifetime| !lifetime.value.is_zero())?;
     let longest = facts.streams.value.filter(|longest| written.value < *longest)?;
     let severity = if facts.streams.is_guessed() { Severity::Medium } else { Severity::High };
-    let message = format!("clocks.lifetime of {} is shorter than a stream", format_duration(written.value));
+    let message =
+        format!("clocks.lifetime of {} is shorter than a stream", format_duration(written.value));
     Some(
         Finding::new("OUT103", severity, Confidence::Certain, message)
             .at(source, &written.span)
-            .so(format!("a stream of {} is cut in the middle, however lively it is", format_duration(longest)))
+            .so(format!(
+                "a stream of {} is cut in the middle, however lively it is",
+                format_duration(longest)
+            ))
             .fix(format!("{:?} or more, or \"0s\"", format_duration(longest)))
             .given(&facts.streams, "--streams"),
     )
 }
 
 fn chunk_gap(facts: &Facts<'_>, source: &SourceText, clocks: &Clocks) -> Option<Finding> {
-    let written = clocks.chunk_gap.as_ref().filter(|gap| !gap.value.is_zero() && gap.value < SILENCE)?;
+    let written =
+        clocks.chunk_gap.as_ref().filter(|gap| !gap.value.is_zero() && gap.value < SILENCE)?;
     if facts.is_without_streams() {
         return None;
     }
-    let message = format!("clocks.chunk_gap cuts what is silent for {}", format_duration(written.value));
+    let message =
+        format!("clocks.chunk_gap cuts what is silent for {}", format_duration(written.value));
     Some(
         Finding::new("OUT104", Severity::Medium, Confidence::Likely, message)
             .at(source, &written.span)
@@ -107,8 +122,13 @@ fn chunk_gap(facts: &Facts<'_>, source: &SourceText, clocks: &Clocks) -> Option<
 }
 
 fn no_queue(source: &SourceText, written: &Written) -> Option<Finding> {
-    let timeout = written.queue_timeout.as_ref().filter(|timeout| timeout.value.is_zero()).map(|one| &one.span);
-    let depth = written.queue_depth_max.as_ref().filter(|depth| depth.value == 0).map(|one| &one.span);
+    let timeout = written
+        .queue_timeout
+        .as_ref()
+        .filter(|timeout| timeout.value.is_zero())
+        .map(|one| &one.span);
+    let depth =
+        written.queue_depth_max.as_ref().filter(|depth| depth.value == 0).map(|one| &one.span);
     let span = timeout.or(depth)?;
     Some(
         Finding::new("OUT105", Severity::Low, Confidence::Certain, "nobody waits for a place")

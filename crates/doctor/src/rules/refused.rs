@@ -13,17 +13,23 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
         findings.push(finding.at(facts.source, span).so("flyctl refuses the file").fix(fix));
     };
     let strategy = facts.fly.deploy.as_ref().and_then(|deploy| deploy.strategy.as_ref());
-    if let Some(strategy) = strategy.filter(|one| !matches!(&*one.value, "" | "rolling" | "immediate" | "canary" | "bluegreen")) {
+    if let Some(strategy) = strategy
+        .filter(|one| !matches!(&*one.value, "" | "rolling" | "immediate" | "canary" | "bluegreen"))
+    {
         let message = format!("unsupported deployment strategy '{}'", strategy.value);
         say(&strategy.span, message, "write rolling, immediate, canary or bluegreen");
     }
-    if let Some(command) = facts.fly.console_command.as_ref().filter(|one| shlex::split(&one.value).is_none()) {
+    if let Some(command) =
+        facts.fly.console_command.as_ref().filter(|one| shlex::split(&one.value).is_none())
+    {
         let message = format!("Can't shell split console command: '{}'", command.value);
         say(&command.span, message, "close its quotes");
     }
     for (group, command) in &facts.fly.processes {
         if shlex::split(&command.value).is_none() {
-            let message = format!("Could not parse command for '{group}' process group; check [processes] section");
+            let message = format!(
+                "Could not parse command for '{group}' process group; check [processes] section"
+            );
             say(&command.span, message, "close its quotes");
         }
     }
@@ -40,13 +46,19 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
     for service in &facts.fly.services {
         let protocol = service.protocol.as_ref();
         if let Some(protocol) = protocol.filter(|one| !matches!(&*one.value, "" | "tcp" | "udp")) {
-            say(&protocol.span, format!("there is no protocol {:?}", protocol.value), "write \"tcp\" or \"udp\"");
+            say(
+                &protocol.span,
+                format!("there is no protocol {:?}", protocol.value),
+                "write \"tcp\" or \"udp\"",
+            );
         }
     }
     for vm in &facts.fly.vms {
         let size = vm.size.as_ref().filter(|_| vm.gpu_kind.is_none() && vm.gpus.is_none());
         let is_gpu = |size: &str| size.starts_with("a10") || size.starts_with("l40s");
-        if let Some(size) = size.filter(|size| preset(&size.value).is_none() && !is_gpu(&size.value) && !size.value.is_empty()) {
+        if let Some(size) = size.filter(|size| {
+            preset(&size.value).is_none() && !is_gpu(&size.value) && !size.value.is_empty()
+        }) {
             let message = format!("invalid machine preset requested: {:?}", size.value);
             say(&size.span, message, "write one such as shared-cpu-1x or performance-2x");
         }
@@ -59,7 +71,11 @@ fn doubled_vms(facts: &Facts<'_>, say: &mut impl FnMut(&Range<usize>, String, &s
     let mut seen: Vec<&str> = Vec::new();
     for group in facts.fly.vms.iter().flat_map(|vm| &vm.processes) {
         if seen.contains(&group.value.as_str()) {
-            say(&group.span, format!("2+ compute sections for group {}", group.value), "keep one of them");
+            say(
+                &group.span,
+                format!("2+ compute sections for group {}", group.value),
+                "keep one of them",
+            );
         }
         seen.push(&group.value);
     }
@@ -69,7 +85,8 @@ fn mounts(facts: &Facts<'_>, say: &mut impl FnMut(&Range<usize>, String, &str)) 
     let mut seen: Vec<&str> = Vec::new();
     for mount in &facts.fly.mounts {
         let groups = mount.processes.iter().map(|group| group.value.as_str());
-        let groups: Vec<_> = if mount.processes.is_empty() { vec!["app"] } else { groups.collect() };
+        let groups: Vec<_> =
+            if mount.processes.is_empty() { vec!["app"] } else { groups.collect() };
         if let Some(group) = groups.iter().find(|group| seen.contains(*group)) {
             let message = format!("group '{group}' has more than one [[mounts]] section defined");
             say(&mount.span, message, "a machine has one volume");
@@ -80,15 +97,26 @@ fn mounts(facts: &Facts<'_>, say: &mut impl FnMut(&Range<usize>, String, &str)) 
 }
 
 fn mount_values(mount: &Mount, say: &mut impl FnMut(&Range<usize>, String, &str)) {
-    if let Some(destination) = mount.destination.as_ref().filter(|destination| destination.value == "/") {
-        say(&destination.span, "a volume cannot be mounted on /".to_owned(), "write a path such as /data");
+    if let Some(destination) =
+        mount.destination.as_ref().filter(|destination| destination.value == "/")
+    {
+        say(
+            &destination.span,
+            "a volume cannot be mounted on /".to_owned(),
+            "write a path such as /data",
+        );
     }
     let ranges = [
         ("snapshot_retention", &mount.snapshot_retention, 1..=60),
         ("auto_extend_size_threshold", &mount.auto_extend_size_threshold, 50..=99),
     ];
     for (key, written, range) in ranges {
-        let Some(written) = written.as_ref().filter(|written| written.value != 0 && !range.contains(&written.value)) else { continue };
+        let Some(written) = written
+            .as_ref()
+            .filter(|written| written.value != 0 && !range.contains(&written.value))
+        else {
+            continue;
+        };
         let fix = format!("write {} to {}", range.start(), range.end());
         say(&written.span, format!("{key} of {} is out of range", written.value), &fix);
     }

@@ -40,7 +40,9 @@ pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn silence(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
-    let beats = facts.outlast.is_some_and(|(_, outlast)| outlast.routes.iter().any(|route| route.heartbeat.is_some()));
+    let beats = facts
+        .outlast
+        .is_some_and(|(_, outlast)| outlast.routes.iter().any(|route| route.heartbeat.is_some()));
     let is_said = service.options.iter().any(|options| options.idle_timeout.is_some());
     if service.speaks != Speaks::Http || beats || is_said || facts.is_without_streams() {
         return None;
@@ -86,7 +88,8 @@ fn idle_timeout(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     let is_connections = kind.is_none_or(|kind| kind.value != "requests");
     let hard = service.hard().filter(|hard| hard.value <= HARD_SMALL);
     if let (true, true, Some(hard)) = (seconds > 300, is_connections, hard) {
-        let message = format!("clients that hang may hold one of {} places for {seconds} s", hard.value);
+        let message =
+            format!("clients that hang may hold one of {} places for {seconds} s", hard.value);
         return Some(
             Finding::new("FLY506", Severity::Medium, Confidence::Likely, message)
                 .at(facts.source, &written.span)
@@ -112,7 +115,8 @@ fn options(facts: &Facts<'_>, service: &Service<'_>) -> Vec<Finding> {
     for options in &service.options {
         let compress = options.compress.as_ref().filter(|compress| compress.value);
         if let Some(compress) = compress.filter(|_| !facts.is_without_streams()) {
-            let severity = if facts.streams.is_guessed() { Severity::Medium } else { Severity::High };
+            let severity =
+                if facts.streams.is_guessed() { Severity::Medium } else { Severity::High };
             findings.push(
                 Finding::new("FLY508", severity, Confidence::Certain, "compression buffers responses, streams too")
                     .at(facts.source, &compress.span)
@@ -150,26 +154,43 @@ fn green_is_not_free(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding
 }
 
 fn lapses(check: &Check) -> [(&'static str, Option<&Located<GoDuration>>); 3] {
-    [("interval", check.interval.as_ref()), ("timeout", check.timeout.as_ref()), ("grace_period", check.grace_period.as_ref())]
+    [
+        ("interval", check.interval.as_ref()),
+        ("timeout", check.timeout.as_ref()),
+        ("grace_period", check.grace_period.as_ref()),
+    ]
 }
 
-fn bare_numbers(facts: &Facts<'_>, service: &Service<'_>, check: &Check, index: usize) -> Vec<Finding> {
+fn bare_numbers(
+    facts: &Facts<'_>,
+    service: &Service<'_>,
+    check: &Check,
+    index: usize,
+) -> Vec<Finding> {
     if service.section != "http_service" {
         return Vec::new();
     }
     let bare = lapses(check).into_iter().filter_map(|(key, written)| {
         let written = written.filter(|written| facts.is_bare(written) && written.value.0 != 0)?;
         // Thousands were meant as milliseconds, as the documentation has it; what less was meant as, nobody knows.
-        let meant = (written.value.0 >= 1000).then(|| format_duration(Duration::from_millis(written.value.0.unsigned_abs())));
+        let meant = (written.value.0 >= 1000)
+            .then(|| format_duration(Duration::from_millis(written.value.0.unsigned_abs())));
         let mut path = service.path.clone();
         path.extend([Step::Key("checks"), Step::Item(index), Step::Key(key)]);
-        let edit = meant.as_ref().map(|meant| crate::fix::Edit { path, change: Change::Set(format!("{meant:?}")) });
+        let edit = meant
+            .as_ref()
+            .map(|meant| crate::fix::Edit { path, change: Change::Set(format!("{meant:?}")) });
         Some(nanoseconds(facts, key, written, meant.as_deref()).edit(edit))
     });
     bare.collect()
 }
 
-fn nanoseconds(facts: &Facts<'_>, key: &str, written: &Located<GoDuration>, meant: Option<&str>) -> Finding {
+fn nanoseconds(
+    facts: &Facts<'_>,
+    key: &str,
+    written: &Located<GoDuration>,
+    meant: Option<&str>,
+) -> Finding {
     let number = facts.text(&written.span);
     let fix = match meant {
         Some(meant) => format!("{key} = \"{meant}\""),
@@ -184,9 +205,13 @@ fn nanoseconds(facts: &Facts<'_>, key: &str, written: &Located<GoDuration>, mean
 
 fn bare_deploy(facts: &Facts<'_>) -> Vec<Finding> {
     let Some(deploy) = &facts.fly.deploy else { return Vec::new() };
-    let timeouts = [("wait_timeout", &deploy.wait_timeout), ("release_command_timeout", &deploy.release_command_timeout)];
+    let timeouts = [
+        ("wait_timeout", &deploy.wait_timeout),
+        ("release_command_timeout", &deploy.release_command_timeout),
+    ];
     let bare = timeouts.into_iter().filter_map(|(key, written)| {
-        let written = written.as_ref().filter(|written| facts.is_bare(written) && written.value.0 != 0)?;
+        let written =
+            written.as_ref().filter(|written| facts.is_bare(written) && written.value.0 != 0)?;
         Some(nanoseconds(facts, key, written, None).so("the deployment gives up before it began"))
     });
     bare.collect()
@@ -212,7 +237,11 @@ fn service_check(facts: &Facts<'_>, service: &Service<'_>, check: &Check) -> Vec
             Finding::new("FLY504", Severity::Low, Confidence::Certain, message)
                 .at(facts.source, &written.span)
                 .so("flyctl warns, and the check is not the one that is written here")
-                .fix(if key == "grace_period" { "at most \"1m\"" } else { "10 to 30 s between checks, and 2 to 5 s to answer" }),
+                .fix(if key == "grace_period" {
+                    "at most \"1m\""
+                } else {
+                    "10 to 30 s between checks, and 2 to 5 s to answer"
+                }),
         );
     }
     findings.extend(overlapping(facts, check));
@@ -224,13 +253,19 @@ fn overlapping(facts: &Facts<'_>, check: &Check) -> Option<Finding> {
     if timeout.value < interval.value || (facts.is_bare(timeout) != facts.is_bare(interval)) {
         return None;
     }
-    let (every, within) = (format_duration(duration(interval.value)), format_duration(duration(timeout.value)));
+    let (every, within) =
+        (format_duration(duration(interval.value)), format_duration(duration(timeout.value)));
     Some(
-        Finding::new("FLY504", Severity::Low, Confidence::Certain, format!("a check every {every} has {within} to answer"))
-            .at(facts.source, &timeout.span)
-            .also(facts.source, &interval.span, "how often")
-            .so("checks overlap, and a hung app is noticed late")
-            .fix("a timeout of 2 to 5 s, below the interval"),
+        Finding::new(
+            "FLY504",
+            Severity::Low,
+            Confidence::Certain,
+            format!("a check every {every} has {within} to answer"),
+        )
+        .at(facts.source, &timeout.span)
+        .also(facts.source, &interval.span, "how often")
+        .so("checks overlap, and a hung app is noticed late")
+        .fix("a timeout of 2 to 5 s, below the interval"),
     )
 }
 
@@ -247,11 +282,17 @@ fn top_check(facts: &Facts<'_>, check: &Check) -> Vec<Finding> {
     };
     if let Some(written) = check.interval.as_ref().filter(|one| duration(one.value) < 2 * SECOND) {
         let asked = format_duration(duration(written.value));
-        refused(written, format!("Check '{name}' interval is too short: {asked}, minimum is 2 seconds"));
+        refused(
+            written,
+            format!("Check '{name}' interval is too short: {asked}, minimum is 2 seconds"),
+        );
     }
     if let Some(written) = check.timeout.as_ref().filter(|one| duration(one.value) > SILENCE) {
         let asked = format_duration(duration(written.value));
-        refused(written, format!("Check '{name}' timeout is too long: {asked}, maximum is 60 seconds"));
+        refused(
+            written,
+            format!("Check '{name}' timeout is too long: {asked}, maximum is 60 seconds"),
+        );
     }
     findings.extend(overlapping(facts, check));
     findings
@@ -267,7 +308,11 @@ fn grace(facts: &Facts<'_>, check: &Check) -> Vec<Finding> {
                 "FLY505",
                 Severity::Medium,
                 Confidence::Certain,
-                format!("grace_period of {} is shorter than a boot of {}", format_duration(given), format_duration(boot)),
+                format!(
+                    "grace_period of {} is shorter than a boot of {}",
+                    format_duration(given),
+                    format_duration(boot)
+                ),
             );
             finding.flags.push("--boot");
             findings.push(
@@ -279,13 +324,20 @@ fn grace(facts: &Facts<'_>, check: &Check) -> Vec<Finding> {
         }
     }
     let path = check.path.as_ref();
-    let guarded = path.filter(|path| path.value.to_ascii_lowercase().split('/').any(|part| GUARDED.contains(&part)));
+    let guarded = path.filter(|path| {
+        path.value.to_ascii_lowercase().split('/').any(|part| GUARDED.contains(&part))
+    });
     if let Some(path) = guarded {
         findings.push(
-            Finding::new("FLY505", Severity::Medium, Confidence::Guess, format!("{} seems to need a login, or to redirect to one", path.value))
-                .at(facts.source, &path.span)
-                .so("a check wants 2xx and follows no redirect: it fails although the app is well")
-                .fix("a path of its own that answers 200 to anybody, such as /health"),
+            Finding::new(
+                "FLY505",
+                Severity::Medium,
+                Confidence::Guess,
+                format!("{} seems to need a login, or to redirect to one", path.value),
+            )
+            .at(facts.source, &path.span)
+            .so("a check wants 2xx and follows no redirect: it fails although the app is well")
+            .fix("a path of its own that answers 200 to anybody, such as /health"),
         );
     }
     findings

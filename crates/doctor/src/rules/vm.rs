@@ -23,7 +23,10 @@ fn written_twice(facts: &Facts<'_>, vm: &Vm, index: usize) -> Option<Finding> {
     } else {
         (Severity::Low, format!("memory says {} MB, and memory_mb {}", memory.value, mb.value))
     };
-    let edit = Edit { path: vec![Step::Key("vm"), Step::Item(index), Step::Key("memory_mb")], change: Change::Remove };
+    let edit = Edit {
+        path: vec![Step::Key("vm"), Step::Item(index), Step::Key("memory_mb")],
+        change: Change::Remove,
+    };
     Some(
         Finding::new("FLY607", severity, Confidence::Likely, message)
             .at(facts.source, &mb.span)
@@ -41,7 +44,9 @@ fn size_against_cpus(facts: &Facts<'_>, vm: &Vm) -> Option<Finding> {
     let cpus = vm.cpus.as_ref().filter(|cpus| u64::try_from(cpus.value) != Ok(count));
     let kind = vm.cpu_kind.as_ref().filter(|kind| (kind.value == "shared") != shared);
     let memory = vm.memory_mb.as_ref().or(vm.memory.as_ref());
-    let less = memory.filter(|memory| u64::try_from(memory.value).is_ok_and(|written| written > 0 && written < mb));
+    let less = memory.filter(|memory| {
+        u64::try_from(memory.value).is_ok_and(|written| written > 0 && written < mb)
+    });
     let (span, what) = match (kind, cpus, less) {
         (Some(kind), _, _) => (&kind.span, format!("cpu_kind = {:?}", kind.value)),
         (_, Some(cpus), _) => (&cpus.span, format!("cpus = {}", cpus.value)),
@@ -49,11 +54,16 @@ fn size_against_cpus(facts: &Facts<'_>, vm: &Vm) -> Option<Finding> {
         _ => return None,
     };
     Some(
-        Finding::new("FLY607", Severity::Low, Confidence::Likely, format!("size is {}, and {what} overrides it", size.value))
-            .at(facts.source, &size.span)
-            .also(facts.source, span, "what holds")
-            .so("size has the lowest precedence: the machine is not the one it names")
-            .fix("one of them"),
+        Finding::new(
+            "FLY607",
+            Severity::Low,
+            Confidence::Likely,
+            format!("size is {}, and {what} overrides it", size.value),
+        )
+        .at(facts.source, &size.span)
+        .also(facts.source, span, "what holds")
+        .so("size has the lowest precedence: the machine is not the one it names")
+        .fix("one of them"),
     )
 }
 
@@ -72,15 +82,26 @@ fn memory(facts: &Facts<'_>, vm: &Vm) -> Option<Finding> {
     } else if mb % 256 != 0 {
         "not a multiple of 256 MB".to_owned()
     } else if mb < least || mb > most {
-        format!("outside the {least} to {most} MB of {}", super::concurrency::count(u32::try_from(cpus).unwrap_or(1), &format!("{kind} CPU")))
+        format!(
+            "outside the {least} to {most} MB of {}",
+            super::concurrency::count(u32::try_from(cpus).unwrap_or(1), &format!("{kind} CPU"))
+        )
     } else {
         return None;
     };
     Some(
-        Finding::new("FLY609", Severity::Error, Confidence::Likely, format!("memory of {mb} MB is {why}"))
-            .at(facts.source, &written.span)
-            .so("the API refuses the machine, and the deployment fails")
-            .fix(format!("memory = \"{}mb\", or more CPUs", mb.next_multiple_of(256).clamp(least, most))),
+        Finding::new(
+            "FLY609",
+            Severity::Error,
+            Confidence::Likely,
+            format!("memory of {mb} MB is {why}"),
+        )
+        .at(facts.source, &written.span)
+        .so("the API refuses the machine, and the deployment fails")
+        .fix(format!(
+            "memory = \"{}mb\", or more CPUs",
+            mb.next_multiple_of(256).clamp(least, most)
+        )),
     )
 }
 
@@ -89,10 +110,15 @@ fn restarts(facts: &Facts<'_>) -> Vec<Finding> {
     for policy in facts.fly.restarts.iter().filter_map(|restart| restart.policy.as_ref()) {
         if !matches!(policy.value.as_str(), "always" | "never" | "on-failure" | "") {
             findings.push(
-                Finding::new("FLY610", Severity::Error, Confidence::Certain, format!("invalid restart policy: {}", policy.value))
-                    .at(facts.source, &policy.span)
-                    .so("flyctl refuses the file")
-                    .fix("\"on-failure\", \"always\" or \"never\""),
+                Finding::new(
+                    "FLY610",
+                    Severity::Error,
+                    Confidence::Certain,
+                    format!("invalid restart policy: {}", policy.value),
+                )
+                .at(facts.source, &policy.span)
+                .so("flyctl refuses the file")
+                .fix("\"on-failure\", \"always\" or \"never\""),
             );
         }
         let stop = facts.services.iter().find_map(|service| service.autostop());

@@ -12,8 +12,23 @@ use crate::fix::{Change, Edit, Step};
 
 /// Parts of keys whose authors rely on them.
 const WEIGHTY: &[&str] = &[
-    "limit", "max", "min", "timeout", "check", "stop", "start", "scale", "concurren", "kill", "restart", "memory", "cpu",
-    "handler", "https", "port", "auto",
+    "limit",
+    "max",
+    "min",
+    "timeout",
+    "check",
+    "stop",
+    "start",
+    "scale",
+    "concurren",
+    "kill",
+    "restart",
+    "memory",
+    "cpu",
+    "handler",
+    "https",
+    "port",
+    "auto",
 ];
 
 pub(super) fn check(facts: &Facts<'_>, findings: &mut Vec<Finding>) {
@@ -29,7 +44,13 @@ fn dropped(facts: &Facts<'_>, unknown: &Located<UnknownKey>) -> Finding {
     let path = &unknown.value.path;
     let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
     if section == "services" && matches!(key, "script_checks" | "restart_limit") {
-        return old(facts, &unknown.span, format!("`{path}` is gone since Apps v2"), "it is ignored", "remove it");
+        return old(
+            facts,
+            &unknown.span,
+            format!("`{path}` is gone since Apps v2"),
+            "it is ignored",
+            "remove it",
+        );
     }
     let lower = key.to_ascii_lowercase();
     let is_weighty = section != "build" && WEIGHTY.iter().any(|part| lower.contains(part));
@@ -40,8 +61,14 @@ fn dropped(facts: &Facts<'_>, unknown: &Located<UnknownKey>) -> Finding {
         "Fly drops it without a word, so it changes nothing"
     };
     // Fly's own check walks plain tables only.
-    let blind = ["services", "vm", "mounts", "metrics"].iter().any(|list| section.split('.').next() == Some(list));
-    let so = if blind { format!("{so}; `fly config validate --strict` does not see it either, within [{section}]") } else { so.to_owned() };
+    let blind = ["services", "vm", "mounts", "metrics"]
+        .iter()
+        .any(|list| section.split('.').next() == Some(list));
+    let so = if blind {
+        format!("{so}; `fly config validate --strict` does not see it either, within [{section}]")
+    } else {
+        so.to_owned()
+    };
     let fix = unknown.value.hint.clone().unwrap_or_else(|| "remove it".to_owned());
     Finding::new("FLY601", severity, Confidence::Certain, format!("there is no key `{path}`"))
         .at(facts.source, &unknown.span)
@@ -50,7 +77,10 @@ fn dropped(facts: &Facts<'_>, unknown: &Located<UnknownKey>) -> Finding {
 }
 
 fn old(facts: &Facts<'_>, span: &Range<usize>, message: String, so: &str, fix: &str) -> Finding {
-    Finding::new("FLY603", Severity::Low, Confidence::Certain, message).at(facts.source, span).so(so).fix(fix)
+    Finding::new("FLY603", Severity::Low, Confidence::Certain, message)
+        .at(facts.source, span)
+        .so(so)
+        .fix(fix)
 }
 
 fn legacy(facts: &Facts<'_>) -> Vec<Finding> {
@@ -59,16 +89,31 @@ fn legacy(facts: &Facts<'_>) -> Vec<Finding> {
     if let Some(table) = get(root, "experimental").and_then(|(_, item)| item.as_table()) {
         for key in ["private_network", "allowed_public_ports"] {
             let Some((span, _)) = get(table, key) else { continue };
-            let edit = Edit { path: vec![Step::Key("experimental"), Step::Key(key)], change: Change::Remove };
-            let finding = old(facts, &span, format!("`experimental.{key}` is from the days before Apps v2"), "it is ignored", "remove it");
+            let edit = Edit {
+                path: vec![Step::Key("experimental"), Step::Key(key)],
+                change: Change::Remove,
+            };
+            let finding = old(
+                facts,
+                &span,
+                format!("`experimental.{key}` is from the days before Apps v2"),
+                "it is ignored",
+                "remove it",
+            );
             findings.push(finding.edit(Some(edit)));
         }
     }
-    if let Some((span, item)) = get(root, "processes") {
-        if item.is_array_of_tables() || item.as_array().is_some_and(|items| !items.is_empty()) {
-            let so = "it is rewritten into a table before it is read; entries without a name are lost";
-            findings.push(old(facts, &span, "[[processes]] is an old list".to_owned(), so, "[processes] with name = \"command\""));
-        }
+    if let Some((span, item)) = get(root, "processes")
+        && (item.is_array_of_tables() || item.as_array().is_some_and(|items| !items.is_empty()))
+    {
+        let so = "it is rewritten into a table before it is read; entries without a name are lost";
+        findings.push(old(
+            facts,
+            &span,
+            "[[processes]] is an old list".to_owned(),
+            so,
+            "[processes] with name = \"command\"",
+        ));
     }
     let Some((_, services)) = get(root, "services") else { return findings };
     match services {
@@ -87,24 +132,51 @@ fn old_service(facts: &Facts<'_>, table: &Table, index: usize, findings: &mut Ve
     let path = |key: &'static str| vec![Step::Key("services"), Step::Item(index), Step::Key(key)];
     if let Some((_, Item::Value(Value::String(text)))) = get(table, "concurrency") {
         let (soft, hard) = text.value().split_once(',').unwrap_or_default();
-        let table = format!("{{ type = \"requests\", soft_limit = {}, hard_limit = {} }}", soft.trim(), hard.trim());
+        let table = format!(
+            "{{ type = \"requests\", soft_limit = {}, hard_limit = {} }}",
+            soft.trim(),
+            hard.trim()
+        );
         let span = text.span().unwrap_or_default();
         let so = "it is read as soft and hard limit, and the type becomes requests, which nobody sees here";
-        let finding = old(facts, &span, "limits in one string".to_owned(), so, &format!("concurrency = {table}"));
-        findings.push(finding.edit(Some(Edit { path: path("concurrency"), change: Change::Set(table) })));
+        let finding = old(
+            facts,
+            &span,
+            "limits in one string".to_owned(),
+            so,
+            &format!("concurrency = {table}"),
+        );
+        findings.push(
+            finding.edit(Some(Edit { path: path("concurrency"), change: Change::Set(table) })),
+        );
     }
     for key in ["http_checks", "tcp_checks", "script_checks"] {
         let Some((span, item)) = get(table, key) else { continue };
         if item.as_array().is_some_and(toml_edit::Array::is_empty) {
-            let finding = old(facts, &span, format!("`{key} = []` is no check"), "old versions of flyctl wrote it; it means nothing", "remove it");
+            let finding = old(
+                facts,
+                &span,
+                format!("`{key} = []` is no check"),
+                "old versions of flyctl wrote it; it means nothing",
+                "remove it",
+            );
             findings.push(finding.edit(Some(Edit { path: path(key), change: Change::Remove })));
         }
     }
     let checks = ["http_checks", "tcp_checks"].into_iter().filter_map(|key| get(table, key));
-    for table in checks.filter_map(|(_, item)| item.as_array_of_tables()).flat_map(toml_edit::ArrayOfTables::iter) {
+    for table in checks
+        .filter_map(|(_, item)| item.as_array_of_tables())
+        .flat_map(toml_edit::ArrayOfTables::iter)
+    {
         if let Some((span, _)) = get(table, "restart_limit") {
             let so = "a failing check restarts nothing, however often";
-            findings.push(old(facts, &span, "`restart_limit` is gone since Apps v2".to_owned(), so, "remove it"));
+            findings.push(old(
+                facts,
+                &span,
+                "`restart_limit` is gone since Apps v2".to_owned(),
+                so,
+                "remove it",
+            ));
         }
     }
 }
@@ -118,15 +190,20 @@ fn get<'t>(table: &'t Table, wanted: &str) -> Option<(Range<usize>, &'t Item)> {
 
 /// Whether a variable's name and value look like something that nobody else may know.
 pub(crate) fn is_secret(name: &str, value: &str) -> bool {
-    const LAST: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS", "PASSPHRASE"];
+    const LAST: &[&str] =
+        &["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS", "PASSPHRASE"];
     const NOT: &[&str] = &["PUBLIC", "PUBLISHABLE", "ANON", "SITE"];
     let upper = name.to_ascii_uppercase();
     let words: Vec<&str> = upper.split(['_', '-', '.']).collect();
-    let is_named = words.last().is_some_and(|last| LAST.contains(last)) || upper.ends_with("SECRET_KEY_BASE");
+    let is_named =
+        words.last().is_some_and(|last| LAST.contains(last)) || upper.ends_with("SECRET_KEY_BASE");
     let is_public = words.iter().any(|word| NOT.contains(word));
     let value = value.trim();
     let is_path = value.starts_with(['/', '.', '~']) && !value.ends_with('=');
-    let is_plain = value.is_empty() || value.parse::<f64>().is_ok() || matches!(value, "true" | "false") || value.starts_with("${");
+    let is_plain = value.is_empty()
+        || value.parse::<f64>().is_ok()
+        || matches!(value, "true" | "false")
+        || value.starts_with("${");
     (is_named && !is_public && !is_path && !is_plain) || has_credentials(value)
 }
 
@@ -135,7 +212,8 @@ fn has_credentials(value: &str) -> bool {
     let Some((_, rest)) = value.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let Some((user, _)) = authority.rsplit_once('@') else { return false };
-    user.split_once(':').is_some_and(|(_, password)| !password.is_empty() && !password.starts_with(['$', '<', '{']))
+    user.split_once(':')
+        .is_some_and(|(_, password)| !password.is_empty() && !password.starts_with(['$', '<', '{']))
 }
 
 fn secret(facts: &Facts<'_>, name: &str, value: &Located<String>) -> Option<Finding> {
@@ -154,19 +232,29 @@ fn secret(facts: &Facts<'_>, name: &str, value: &Located<String>) -> Option<Find
 fn reserved(facts: &Facts<'_>, name: &str, value: &Located<String>) -> Option<Finding> {
     if name.starts_with("FLY_") {
         return Some(
-            Finding::new("FLY605", Severity::Error, Confidence::Certain, format!("{name}: names that begin with FLY_ are Fly's own"))
-                .at(facts.source, &value.span)
-                .so("the deployment is refused, or the value replaced")
-                .fix("another name"),
+            Finding::new(
+                "FLY605",
+                Severity::Error,
+                Confidence::Certain,
+                format!("{name}: names that begin with FLY_ are Fly's own"),
+            )
+            .at(facts.source, &value.span)
+            .so("the deployment is refused, or the value replaced")
+            .fix("another name"),
         );
     }
     let region = facts.fly.primary_region.as_ref().filter(|_| name == "PRIMARY_REGION")?;
     Some(
-        Finding::new("FLY605", Severity::Info, Confidence::Certain, "PRIMARY_REGION is overridden by primary_region")
-            .at(facts.source, &value.span)
-            .also(facts.source, &region.span, "what holds")
-            .so("the app sees the region from the top of the file")
-            .fix("remove it"),
+        Finding::new(
+            "FLY605",
+            Severity::Info,
+            Confidence::Certain,
+            "PRIMARY_REGION is overridden by primary_region",
+        )
+        .at(facts.source, &value.span)
+        .also(facts.source, &region.span, "what holds")
+        .so("the app sees the region from the top of the file")
+        .fix("remove it"),
     )
 }
 

@@ -31,7 +31,9 @@ impl Example {
 
     pub(crate) fn review(&self) -> Review {
         let review = review(&self.files(), &self.hints);
-        review.unwrap_or_else(|unreadable| panic!("{unreadable}: {:?}\n{}", unreadable.reasons, self.fly.text))
+        review.unwrap_or_else(|unreadable| {
+            panic!("{unreadable}: {:?}\n{}", unreadable.reasons, self.fly.text)
+        })
     }
 
     pub(crate) fn findings(&self, rule: &str) -> Vec<Finding> {

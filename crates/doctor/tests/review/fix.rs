@@ -1,12 +1,9 @@
 //! Safe edits end their findings, and leave everything else as it was.
 
-
-
-
 use std::collections::BTreeSet;
 
-use outlast_doctor::pages;
 use crate::examples::{Example, examples};
+use outlast_doctor::pages;
 
 const INCIDENT: &str = include_str!("../../../../examples/incident/fly.toml");
 
@@ -75,17 +72,30 @@ fn comments(text: &str) -> Vec<&str> {
 #[test]
 fn what_was_fixed_is_not_found_again() {
     let mut seen = BTreeSet::new();
-    let on_pages = pages().iter().flat_map(|page| examples(page));
-    let others = [Example::new("", MESSY), Example::new("--streams 8m", MESSY), Example::new("", INCIDENT)];
+    let on_pages = pages().iter().flat_map(examples);
+    let others =
+        [Example::new("", MESSY), Example::new("--streams 8m", MESSY), Example::new("", INCIDENT)];
     let broken = BROKEN.iter().map(|text| Example::new("", text));
     for example in on_pages.chain(others).chain(broken) {
-        let fixable: BTreeSet<_> =
-            example.review().findings.iter().filter(|one| one.is_fixable()).map(|one| one.rule).collect();
+        let fixable: BTreeSet<_> = example
+            .review()
+            .findings
+            .iter()
+            .filter(|one| one.is_fixable())
+            .map(|one| one.rule)
+            .collect();
         let fixed = example.fixed();
         let rules = example.fix().rules;
         assert!(rules.is_superset(&fixable), "{fixable:?} of {}", example.fly.text);
-        for comment in comments(&example.fly.text).into_iter().filter(|comment| *comment != " twice") {
-            assert!(fixed.fly.text.contains(comment), "{comment} of {} in {}", example.fly.text, fixed.fly.text);
+        for comment in
+            comments(&example.fly.text).into_iter().filter(|comment| *comment != " twice")
+        {
+            assert!(
+                fixed.fly.text.contains(comment),
+                "{comment} of {} in {}",
+                example.fly.text,
+                fixed.fly.text
+            );
         }
         for finding in fixed.review().findings {
             assert!(!finding.is_fixable(), "{finding}\n{}", fixed.fly.text);
@@ -105,14 +115,16 @@ fn what_was_fixed_is_not_found_again() {
 fn comments_and_layout_stay() {
     let example = Example::new("", MESSY);
     let fixed = example.fix();
-    let lost: Vec<_> = comments(MESSY).into_iter().filter(|comment| !fixed.text.contains(comment)).collect();
+    let lost: Vec<_> =
+        comments(MESSY).into_iter().filter(|comment| !fixed.text.contains(comment)).collect();
     assert_eq!(lost, [" twice"], "what goes is the comment of a line that goes\n{}", fixed.text);
     let golden = r#"--- a/fly.toml
 +++ b/fly.toml
 "#;
     let diff = fixed.diff(&example.fly);
     assert!(diff.starts_with(golden), "{diff}");
-    let changed: Vec<_> = diff.lines().skip(2).filter(|line| line.starts_with(['+', '-'])).collect();
+    let changed: Vec<_> =
+        diff.lines().skip(2).filter(|line| line.starts_with(['+', '-'])).collect();
     assert_eq!(
         changed,
         [
@@ -148,7 +160,9 @@ fn line_ends_and_a_byte_order_mark_stay() {
 #[test]
 fn an_author_s_reason_is_left_alone() {
     let with = |line: &str| {
-        format!("[http_service]\ninternal_port = 8080\n[http_service.concurrency]\n{line}\nhard_limit = 400\nsoft_limit = 300\n")
+        format!(
+            "[http_service]\ninternal_port = 8080\n[http_service.concurrency]\n{line}\nhard_limit = 400\nsoft_limit = 300\n"
+        )
     };
     let commented = Example::new("", &with("# long polls\ntype = \"connections\""));
     assert_eq!(commented.findings("FLY101").len(), 1);

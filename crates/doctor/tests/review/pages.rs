@@ -2,16 +2,13 @@
 //!
 //! `UPDATE_GOLDEN=1` writes the snapshots anew; read the difference before you keep it.
 
-
-
-
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use outlast_doctor::pages;
 use crate::examples::examples;
+use outlast_doctor::pages;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -90,7 +87,8 @@ fn no_right_example_has_an_error() {
     for page in pages() {
         let example = examples(page).pop().unwrap();
         let errors = example.review().findings.into_iter();
-        let errors: Vec<_> = errors.filter(|one| one.severity == outlast_doctor::Severity::Error).collect();
+        let errors: Vec<_> =
+            errors.filter(|one| one.severity == outlast_doctor::Severity::Error).collect();
         assert_eq!(errors, [], "{}", page.rule);
     }
 }

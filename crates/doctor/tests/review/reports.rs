@@ -27,7 +27,8 @@ fn json_has_every_finding_with_all_its_parts() {
 #[test]
 fn sarif_names_each_rule_and_places_each_result() {
     let review = found();
-    let value: serde_json::Value = serde_json::from_str(&report::sarif(&review, "fly.toml")).unwrap();
+    let value: serde_json::Value =
+        serde_json::from_str(&report::sarif(&review, "fly.toml")).unwrap();
     let run = &value["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
     assert_eq!(rules.len(), pages().len());
@@ -50,7 +51,12 @@ fn github_s_commands_are_one_line_each_and_escaped() {
     assert_eq!(text.lines().count(), review.findings.len());
     for line in text.lines() {
         let (head, message) = line[2..].split_once("::").unwrap();
-        assert!(head.starts_with("error ") || head.starts_with("warning ") || head.starts_with("notice "), "{line}");
+        assert!(
+            head.starts_with("error ")
+                || head.starts_with("warning ")
+                || head.starts_with("notice "),
+            "{line}"
+        );
         assert!(head.contains("file=dir/a b%2Cc%25.toml,line="), "{line}");
         assert!(!message.is_empty());
     }
@@ -60,13 +66,19 @@ fn github_s_commands_are_one_line_each_and_escaped() {
 #[test]
 fn junit_fails_from_the_asked_severity_on() {
     let review = found();
-    let count = |least: Option<Severity>| report::junit(&review, "a\"b.toml", least).matches("<failure ").count();
-    let at_least = |least| review.findings.iter().filter(|finding| finding.severity <= least).count();
+    let count = |least: Option<Severity>| {
+        report::junit(&review, "a\"b.toml", least).matches("<failure ").count()
+    };
+    let at_least =
+        |least| review.findings.iter().filter(|finding| finding.severity <= least).count();
     assert_eq!(count(Some(Severity::Error)), at_least(Severity::Error));
     assert_eq!(count(Some(Severity::Info)), review.findings.len());
     assert_eq!(count(None), 0);
     let text = report::junit(&review, "a\"b.toml", Some(Severity::Info));
     assert_eq!(text.matches("<testcase ").count(), pages().len());
-    assert!(text.contains("classname=\"a&quot;b.toml\"") && text.contains("]]&gt;&amp;amp;%0A"), "{text}");
+    assert!(
+        text.contains("classname=\"a&quot;b.toml\"") && text.contains("]]&gt;&amp;amp;%0A"),
+        "{text}"
+    );
     assert!(!text.contains('\u{7}'), "XML has no such character");
 }

@@ -9,7 +9,12 @@ use outlast_config::{Place, SourceText};
 use outlast_doctor::{Capacity, Files, Finding, Review, Severity};
 
 /// Every finding with its source line, then what changes of limits would give, then the count.
-pub(super) fn draw(files: &Files<'_>, review: &Review, show_private: bool, coloured: bool) -> String {
+pub(super) fn draw(
+    files: &Files<'_>,
+    review: &Review,
+    show_private: bool,
+    coloured: bool,
+) -> String {
     let fly = if show_private { files.fly.clone() } else { masked(files.fly, &review.secrets) };
     let texts: Vec<&SourceText> = [Some(&fly), files.outlast].into_iter().flatten().collect();
     let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
@@ -31,22 +36,30 @@ fn group<'t>(finding: &'t Finding, texts: &[&'t SourceText]) -> Group<'t> {
         Severity::High | Severity::Medium => Level::WARNING,
         Severity::Low | Severity::Info => Level::NOTE,
     };
-    let mut group = Group::with_title(level.primary_title(finding.message.as_str()).id(finding.rule));
+    let mut group =
+        Group::with_title(level.primary_title(finding.message.as_str()).id(finding.rule));
     let source = |place: &Place| texts.iter().find(|source| source.name == place.source).copied();
-    if let Some((place, source)) = finding.at.as_ref().and_then(|place| Some((place, source(place)?))) {
-        let primary = AnnotationKind::Primary.span(place.span.clone()).label(finding.label.as_deref());
+    if let Some((place, source)) =
+        finding.at.as_ref().and_then(|place| Some((place, source(place)?)))
+    {
+        let primary =
+            AnnotationKind::Primary.span(place.span.clone()).label(finding.label.as_deref());
         let also = finding.also.iter().filter(|(other, _)| other.source == place.source);
-        let also = also.map(|(other, label)| AnnotationKind::Context.span(other.span.clone()).label(label.as_str()));
+        let also = also.map(|(other, label)| {
+            AnnotationKind::Context.span(other.span.clone()).label(label.as_str())
+        });
         let snippet = Snippet::source(source.text.as_str()).path(&*source.name);
         group = group.element(snippet.annotation(primary).annotations(also));
     }
-    let is_elsewhere = |other: &Place| finding.at.as_ref().is_none_or(|place| place.source != other.source);
+    let is_elsewhere =
+        |other: &Place| finding.at.as_ref().is_none_or(|place| place.source != other.source);
     for (place, label) in finding.also.iter().filter(|(place, _)| is_elsewhere(place)) {
         group = group.element(Level::NOTE.with_name("at").message(format!("{place}: {label}")));
     }
     group = group.element(Level::NOTE.with_name("so").message(finding.consequence.as_str()));
     let by_itself = if finding.is_fixable() { " (--fix does it)" } else { "" };
-    group = group.element(Level::HELP.with_name("fix").message(format!("{}{by_itself}", finding.fix)));
+    group =
+        group.element(Level::HELP.with_name("fix").message(format!("{}{by_itself}", finding.fix)));
     let mut sure = format!("{}, {}", finding.severity, finding.confidence);
     if !finding.assumed.is_empty() {
         let _written = write!(sure, ": {}", finding.assumed.join("; "));
@@ -58,7 +71,10 @@ fn table(capacity: &Capacity, text: &mut String) {
     let Some(now) = capacity.changes.first() else { return };
     text.push_str(&format!("streams at once, {}:\n\n", capacity.service));
     let width = capacity.changes.iter().map(|change| change.what.len()).max().unwrap_or(0);
-    text.push_str(&format!("  {:width$}  {:>8}  {:>8}  {:>12}\n", "", "places", "more", "memory holds"));
+    text.push_str(&format!(
+        "  {:width$}  {:>8}  {:>8}  {:>12}\n",
+        "", "places", "more", "memory holds"
+    ));
     for change in &capacity.changes {
         let more = i128::from(change.places) - i128::from(now.places);
         let (what, places, holds) = (&change.what, change.places, change.memory_holds);

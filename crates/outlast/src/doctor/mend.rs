@@ -14,7 +14,12 @@ use super::print;
 use crate::failure::{EXIT_FAILED, Failure};
 
 /// Prints what would change. Exit code 1: something would.
-pub(super) fn show(before: &SourceText, fixed: &Fixed, hints: &Hints, show_private: bool) -> Result<ExitCode, Failure> {
+pub(super) fn show(
+    before: &SourceText,
+    fixed: &Fixed,
+    hints: &Hints,
+    show_private: bool,
+) -> Result<ExitCode, Failure> {
     if fixed.text == before.text {
         return Ok(ExitCode::SUCCESS);
     }
@@ -43,7 +48,10 @@ pub(super) fn write(path: &Path, before: &SourceText, fixed: &Fixed) -> Result<(
     }
     replace(path, &fixed.text)
         .with_context(|| format!("cannot write {}", path.display()))
-        .map_err(|error| Failure::config(error).hint("nothing was changed; --fix --dry-run prints the difference"))?;
+        .map_err(|error| {
+            Failure::config(error)
+                .hint("nothing was changed; --fix --dry-run prints the difference")
+        })?;
     let rules: Vec<_> = fixed.rules.iter().copied().collect();
     // It is in the file.
     let _told = writeln!(io::stderr(), "fixed in {}: {}", path.display(), listed(&rules));

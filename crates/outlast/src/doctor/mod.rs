@@ -24,15 +24,19 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     refuse_other_formats(&args.file)?;
     let mut fly = read_existing(&args.file).map_err(|failure| failure.hint(NAME_IT))?;
     let outlast = match &args.outlast {
-        Some(path) => Some(read_existing(path).map_err(|failure| failure.hint("--outlast names an outlast.toml"))?),
+        Some(path) => Some(
+            read_existing(path)
+                .map_err(|failure| failure.hint("--outlast names an outlast.toml"))?,
+        ),
         None => read(&args.file.parent().unwrap_or(Path::new("")).join("outlast.toml"))?,
     };
     let hints = Hints::from(&args.hints);
     if args.fix {
-        let fixed = match outlast_doctor::fix(&Files { fly: &fly, outlast: outlast.as_ref() }, &hints) {
-            Ok(fixed) => fixed,
-            Err(unreadable) => return Ok(refuse(&unreadable, &fly)),
-        };
+        let fixed =
+            match outlast_doctor::fix(&Files { fly: &fly, outlast: outlast.as_ref() }, &hints) {
+                Ok(fixed) => fixed,
+                Err(unreadable) => return Ok(refuse(&unreadable, &fly)),
+            };
         if args.dry_run {
             return mend::show(&fly, &fixed, &hints, args.show_private);
         }
@@ -86,7 +90,11 @@ fn tell(args: &DoctorArgs, files: &Files<'_>, review: &Review) -> Result<ExitCod
 
 fn code(fail_on: FailOn, review: &Review) -> ExitCode {
     let fails = |least| review.findings.iter().any(|finding| finding.severity <= least);
-    if fail_on.severity().is_some_and(fails) { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS }
+    if fail_on.severity().is_some_and(fails) {
+        ExitCode::from(EXIT_FAILED)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn print(text: &str) -> Result<(), Failure> {

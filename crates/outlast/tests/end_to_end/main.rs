@@ -7,6 +7,7 @@ mod clocks;
 mod command;
 mod deaths;
 mod descriptors;
+mod doctor;
 mod door;
 mod drill;
 mod health;
