@@ -1,4 +1,4 @@
-//! Configuration files: any text is survived, and whatever is said of it points into it.
+//! Configuration files: any text is survived, whatever is said of it points into it, and what the doctor mends stays mended.
 
 #![no_main]
 
@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use outlast_config::{
     Diagnostic, Flags, Origin, SourceText, Sources, check, decode_fly, decode_outlast,
 };
+use outlast_doctor::{Files, Hints, fix, review};
 
 /// The line between the two files of an input. Without it, all of it is a `fly.toml`.
 const BETWEEN: &str = "# outlast.toml\n";
@@ -45,7 +46,31 @@ fuzz_target!(|text: &str| {
             refused(&errors, fly, outlast_text);
         }
     }
+    see_doctor(fly, outlast);
 });
+
+fn see_doctor(fly: &str, outlast: Option<&str>) {
+    let source = SourceText::new("fly.toml", fly);
+    let outlast = outlast.map(|outlast| SourceText::new("outlast.toml", outlast));
+    let files = Files { fly: &source, outlast: outlast.as_ref() };
+    let hints = Hints::default();
+    let Ok(found) = review(&files, &hints) else { return };
+    for finding in &found.findings {
+        let places = finding.at.iter().chain(finding.also.iter().map(|(place, _)| place));
+        let text = outlast.as_ref().map(|outlast| &*outlast.text).unwrap_or_default();
+        places.for_each(|at| place(&Origin::File(at.clone()), fly, text));
+    }
+    let mended = fix(&files, &hints).expect("it was read just before");
+    let mended = SourceText::new("fly.toml", mended.text);
+    let left = review(&Files { fly: &mended, ..files }, &hints).expect("a mended file is TOML");
+    let left = left.findings.iter().find(|finding| finding.is_fixable());
+    assert!(
+        left.is_none(),
+        "{} is left in {:?}",
+        left.map(ToString::to_string).unwrap_or_default(),
+        mended.text
+    );
+}
 
 /// A refusal gives a reason. Returns false, as a verdict.
 fn refused(errors: &[Diagnostic], fly: &str, outlast: &str) -> bool {

@@ -7,8 +7,8 @@ use crate::review::Files;
 
 const MARK: &str = "outlast: allow(";
 
-/// Whether a comment allows it: on the finding's own line, in the comment right above it, or, for the whole file, in the
-/// comment that the file begins with.
+/// Whether a comment allows it: on the finding's own line, in the comment right above it, or, for the whole file, in
+/// the comment that the file begins with.
 pub(crate) fn is_allowed(files: &Files<'_>, finding: &Finding) -> bool {
     let Some(place) = &finding.at else { return in_head(files.fly, finding.rule) };
     let source = match files.outlast {

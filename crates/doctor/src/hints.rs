@@ -85,7 +85,8 @@ pub(crate) fn streams(hints: &Hints, fly: &fly::Written) -> Premise<Option<Durat
             "{name} speaks of streams or WebSockets; they are taken to last up to {length} (--streams tells)"
         )),
         None => Basis::Guessed(format!(
-            "nothing here says whether responses stream; streams of up to {length} are guessed (--streams 8m tells, \
+            "nothing here says whether responses stream; streams of up to {length} are guessed \
+            (--streams 8m tells, \
              --streams 0s: there are none)"
         )),
     };
@@ -129,7 +130,8 @@ pub(crate) fn memory_per_stream(hints: &Hints, fly: &fly::Written) -> Premise<u6
         None => Premise {
             value: MEMORY_PLAIN,
             basis: Basis::Guessed(
-                "8 MB for each stream are guessed, as for a plain server; 48 MB are usual where each runs a process \
+                "8 MB for each stream are guessed, as for a plain server; 48 MB are usual where each \
+                runs a process \
                  (--memory-per-stream tells)"
                     .to_owned(),
             ),

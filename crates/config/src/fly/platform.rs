@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::schema::{self, conform_keys, duration};
 use super::{Feature, GoDuration, Written};
-use crate::read::{Field, Section};
+use crate::read::{Field, Section, truncated};
 use crate::source::Located;
 
 /// One of `[[vm]]`.
@@ -45,6 +45,10 @@ pub struct Mount {
     pub snapshot_retention: Option<Located<i64>>,
     /// `auto_extend_size_threshold`, any number.
     pub auto_extend_size_threshold: Option<Located<i64>>,
+    /// `auto_extend_size_increment`, any text.
+    pub auto_extend_size_increment: Option<Located<String>>,
+    /// `auto_extend_size_limit`, any text.
+    pub auto_extend_size_limit: Option<Located<String>>,
     /// `processes`.
     pub processes: Vec<Located<String>>,
 }
@@ -117,8 +121,11 @@ fn vm(mut section: Section<'_>) -> Vm {
 
 fn mount(mut section: Section<'_>) -> Mount {
     let mut mount = Mount { span: section.span.clone(), ..Mount::default() };
-    mount.source = section.take("source").and_then(|field| field.text());
-    mount.destination = section.take("destination").and_then(|field| field.text());
+    let mut text = |key| section.take(key).and_then(|field| field.text());
+    mount.source = text("source");
+    mount.destination = text("destination");
+    mount.auto_extend_size_increment = text("auto_extend_size_increment");
+    mount.auto_extend_size_limit = text("auto_extend_size_limit");
     let mut integer = |key| section.take(key).and_then(|field| field.integer());
     mount.snapshot_retention = integer("snapshot_retention");
     mount.auto_extend_size_threshold = integer("auto_extend_size_threshold");
@@ -179,7 +186,10 @@ fn nanoseconds(field: &Field<'_>) -> Option<Located<GoDuration>> {
 fn memory(field: &Field<'_>) -> Option<Located<i64>> {
     match field.value {
         DeValue::String(text) => Some(field.locate(memory_mb(text).unwrap_or(0))),
-        DeValue::Integer(_) | DeValue::Float(_) => field.integer(),
+        DeValue::Integer(_) => field.integer(),
+        DeValue::Float(float) => {
+            float.as_str().parse().ok().and_then(truncated).map(|number| field.locate(number))
+        }
         _ => None,
     }
 }

@@ -258,7 +258,8 @@ pub(super) fn explain(path: &str) -> Option<Explained> {
         (_, "auto_stop" | "autostop") if is_service => "it is called `auto_stop_machines`",
         (_, "auto_start" | "autostart") if is_service => "it is called `auto_start_machines`",
         (_, "auto_scale" | "autoscale" | "autoscaling") => {
-            "Fly has none; machines are started and stopped by `soft_limit`, `auto_start_machines` and `auto_stop_machines`"
+            "Fly has none; machines are started and stopped by `soft_limit`, `auto_start_machines` and \
+            `auto_stop_machines`"
         }
         ("http_service", "http_checks") => "they are [[http_service.checks]] here",
         ("http_service", "tcp_checks") => {

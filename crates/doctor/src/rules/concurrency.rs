@@ -49,16 +49,19 @@ fn connections(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     let limits =
         service.common.concurrency.as_ref().map_or(&service.common.span, |limits| &limits.span);
     let places = match service.hard() {
-        Some(hard) => format!("idle upstream connections may fill all {} places while nothing is asked for (one public report: \
+        Some(hard) => format!("idle upstream connections may fill all {} places while nothing is asked \
+        for (one public report: \
              35 of 35 held by idle ones at load 0.00)", hard.value),
-        None => "idle upstream connections count toward the soft limit, and with it toward autostop and autostart".to_owned(),
+        None => "idle upstream connections count toward the soft limit, and with it toward autostop and \
+        autostart".to_owned(),
     };
     let finding = Finding::new("FLY101", severity, Confidence::Likely, message)
         .at(facts.source, kind.map_or(limits, |kind| &kind.span))
         .so(format!(
             "{places}; for streams alone the type changes nothing: n open streams take n places under both"
         ))
-        .fix("type = \"requests\"; where connections are meant, hard_limit of ten times the steady number of open ones")
+        .fix("type = \"requests\"; where connections are meant, hard_limit of ten times the steady \
+        number of open ones")
         .edit(service.edit(&["concurrency", "type"], Change::Set("\"requests\"".to_owned())).filter(|_| {
             // Without limits there is no section to write it into; with a comment above it the author had a reason.
             service.common.concurrency.is_some() && !kind.is_some_and(|kind| has_comment_above(facts, kind))
@@ -79,12 +82,14 @@ fn absent(facts: &Facts<'_>, service: &Service<'_>) -> Finding {
         .at(facts.source, &service.common.span)
         .label("soft 20, hard none")
         .so(format!(
-            "from {SOFT_DEFAULT} on a machine counts as busy: others are preferred and started, and autostop reckons with it; \
+            "from {SOFT_DEFAULT} on a machine counts as busy: others are preferred and started, and \
+            autostop reckons with it; \
              nothing is ever refused, whatever {} MB can hold",
             memory.mb
         ))
         .fix(format!(
-            "write {} with type = \"{kind}\" and the hard_limit that one machine was measured to carry, soft_limit at 80 % of it",
+            "write {} with type = \"{kind}\" and the hard_limit that one machine was measured to carry, \
+            soft_limit at 80 % of it",
             service.header("concurrency")
         ))
 }
@@ -116,7 +121,8 @@ fn gap(facts: &Facts<'_>, service: &Service<'_>, limits: &Concurrency) -> Option
         Finding::new("FLY102", severity, Confidence::Certain, message)
             .at(facts.source, written.map_or(&hard.span, |soft| &soft.span))
             .so(format!(
-                "a machine has {between} places between \"prefer others\" and \"refuse\", so it is full before the proxy turns away \
+                "a machine has {between} places between \"prefer others\" and \"refuse\", so it is full \
+                before the proxy turns away \
                  from it: requests are retried instead of placed elsewhere"
             ))
             .fix(format!("soft_limit = {wanted}, 80 % of hard_limit"))
@@ -158,7 +164,8 @@ fn low(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
             hard.value
         )),
         (None, Some(longest)) => finding.so(format!(
-            "with streams of {} all {total} places are taken once {:.1} start per minute; whoever comes then waits up to a \
+            "with streams of {} all {total} places are taken once {:.1} start per minute; whoever comes \
+            then waits up to a \
              minute and gets 503",
             format_duration(longest),
             per_minute(total, longest)
@@ -173,7 +180,8 @@ fn low(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
             fit.memory_note(ceil_div(wanted, i64::from(facts.machines.value)))
         ),
         None => format!(
-            "hard_limit of 1.25 times the peak of `fly_app_concurrency` per machine; {} MB hold about {} (--peak tells how many you need)",
+            "hard_limit of 1.25 times the peak of `fly_app_concurrency` per machine; {} MB hold about \
+            {} (--peak tells how many you need)",
             fit.mb, fit.streams
         ),
     });
@@ -207,7 +215,8 @@ fn memory(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     let finding = Finding::new("FLY105", severity, Confidence::Likely, message)
         .at(facts.source, &hard.span)
         .so(format!(
-            "{share} for each place, and a stream {} {each} MB: memory ends at {} streams, and running out of it kills all of them",
+            "{share} for each place, and a stream {} {each} MB: memory ends at {} streams, and running \
+            out of it kills all of them",
             if need.is_told() { "needs" } else { "is taken to need" },
             fit.streams
         ))
@@ -298,7 +307,8 @@ fn soft_beyond_memory(
         Finding::new("FLY108", Severity::Low, Confidence::Likely, message)
             .at(facts.source, &soft.span)
             .so(format!(
-                "a stopped machine is started when all running ones are at {limit}; {} MB end at {}, so it never is",
+                "a stopped machine is started when all running ones are at {limit}; {} MB end at {}, so \
+                it never is",
                 fit.mb, fit.streams
             ))
             .fix(format!("soft_limit = {}, three quarters of what memory holds", (fit.streams * 3 / 4).max(1)))

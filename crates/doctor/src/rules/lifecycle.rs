@@ -39,10 +39,13 @@ fn suspend(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     }
     let severity = if facts.streams.is_guessed() { Severity::Medium } else { Severity::High };
     Some(
-        Finding::new("FLY201", severity, Confidence::Likely, format!("{} may suspend machines that hold streams", service.title))
+        Finding::new("FLY201", severity, Confidence::Likely, format!("{} may suspend machines that hold \
+        streams", service.title))
             .at(facts.source, &stop.span)
-            .so("the app gets no signal and cannot drain: open connections freeze and are dead after the resume without notice, \
-                 and the clock is behind for seconds; a machine that is alone is suspended only when nothing is open, one of several \
+            .so("the app gets no signal and cannot drain: open connections freeze and are dead after \
+            the resume without notice, \
+                 and the clock is behind for seconds; a machine that is alone is suspended only when \
+                 nothing is open, one of several \
                  also with streams")
             .fix("auto_stop_machines = \"off\"; or \"stop\", with an app that drains within kill_timeout")
             .given(&facts.streams, "--streams"),
@@ -68,12 +71,14 @@ fn stop_under_load(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> 
         finding
             .at(facts.source, &stop.span)
             .so(format!(
-                "every few minutes one of {} is stopped unless all but one are at {soft} or more: one with {} live streams \
+                "every few minutes one of {} is stopped unless all but one are at {soft} or more: one \
+                with {} live streams \
                  counts as excess, and they are cut",
                 count(machines, "machine"),
                 soft.saturating_sub(1).max(1)
             ))
-            .fix("auto_stop_machines = \"off\", or a process group of its own for what streams or works in the background")
+            .fix("auto_stop_machines = \"off\", or a process group of its own for what streams or works \
+            in the background")
             .given(&facts.streams, "--streams")
             .given(&facts.machines, "--machines"),
     )
@@ -117,7 +122,8 @@ fn kill_timeout(facts: &Facts<'_>) -> Option<Finding> {
     let finding = Finding::new("FLY203", severity, Confidence::Certain, message)
         .at(facts.source, at)
         .so(format!(
-            "each deploy and each stop cuts every stream that is not done within {}; with streams of {} each loses up to that much work",
+            "each deploy and each stop cuts every stream that is not done within {}; with streams of {} \
+            each loses up to that much work",
             format_duration(grace),
             format_duration(longest)
         ))
@@ -135,7 +141,8 @@ fn kill_signal(facts: &Facts<'_>) -> Option<Finding> {
             Confidence::Likely,
             Severity::Medium,
             "kill_signal is absent: the app gets SIGINT".to_owned(),
-            "many servers drain on SIGTERM and do not trap SIGINT: they run until kill_timeout ends and are killed, or die at once",
+            "many servers drain on SIGTERM and do not trap SIGINT: they run until kill_timeout ends and \
+            are killed, or die at once",
         ),
         Some("SIGKILL" | "SIGSTOP") => (
             Confidence::Certain,
@@ -153,7 +160,8 @@ fn kill_signal(facts: &Facts<'_>) -> Option<Finding> {
             Confidence::Certain,
             Severity::Medium,
             format!("there is no kill_signal {name:?}"),
-            "flyctl does not check the name; the API knows SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGUSR1, SIGUSR2 and SIGTERM",
+            "flyctl does not check the name; the API knows SIGHUP, SIGINT, SIGQUIT, SIGKILL, SIGUSR1, \
+            SIGUSR2 and SIGTERM",
         ),
         Some(_) => return None,
     };
@@ -181,12 +189,23 @@ fn suspend_too_large(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding
         }
         _ => return None,
     };
-    let finding = Finding::new("FLY206", Severity::Medium, Confidence::Likely, format!("a machine with {why} cannot be suspended"))
-        .at(facts.source, &stop.span)
-        .so(format!("it is stopped instead: a cold start of seconds where a resume of a few hundred ms was meant ({SUSPEND_MB_MAX} MB \
-             are the most; no swap, no GPU)"))
-        .fix("auto_stop_machines = \"stop\", which is what happens, or a smaller machine")
-        .edit(service.edit(&["auto_stop_machines"], Change::Set("\"stop\"".to_owned())));
+    let finding = Finding::new(
+        "FLY206",
+        Severity::Medium,
+        Confidence::Likely,
+        format!(
+            "a machine with \
+    {why} cannot be suspended"
+        ),
+    )
+    .at(facts.source, &stop.span)
+    .so(format!(
+        "it is stopped instead: a cold start of seconds where a resume of a few hundred ms \
+        was meant ({SUSPEND_MB_MAX} MB \
+             are the most; no swap, no GPU)"
+    ))
+    .fix("auto_stop_machines = \"stop\", which is what happens, or a smaller machine")
+    .edit(service.edit(&["auto_stop_machines"], Change::Set("\"stop\"".to_owned())));
     Some(match span {
         Some(span) => finding.also(facts.source, span, why),
         None => finding,
@@ -201,7 +220,8 @@ fn start_off(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
             Finding::new("FLY207", Severity::High, Confidence::Certain, message)
                 .at(facts.source, &start.span)
                 .also(facts.source, &stop.span, "what stops them")
-                .so("once idle for a few minutes a machine stays down, and every request gets 503 until somebody starts it by hand")
+                .so("once idle for a few minutes a machine stays down, and every request gets 503 until \
+                somebody starts it by hand")
                 .fix("auto_start_machines = true, or auto_stop_machines = \"off\""),
         );
     }
@@ -218,7 +238,8 @@ fn floor(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     let floor = service.common.min_machines_running.as_ref().filter(|floor| floor.value > 0)?;
     if service.autostop().is_none() {
         return Some(
-            Finding::new("FLY209", Severity::Info, Confidence::Certain, "min_machines_running has no effect while autostop is off")
+            Finding::new("FLY209", Severity::Info, Confidence::Certain, "min_machines_running has no \
+            effect while autostop is off")
                 .at(facts.source, &floor.span)
                 .so("nothing is stopped, so nothing needs a floor; it neither starts nor limits machines")
                 .fix("remove it, and keep the number by `fly scale count`"),
@@ -228,10 +249,19 @@ fn floor(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
         return None;
     }
     Some(
-        Finding::new("FLY210", Severity::Medium, Confidence::Likely, "min_machines_running without primary_region")
-            .at(facts.source, &floor.span)
-            .so(format!("the floor of {} holds in the primary region alone, and none is named: machines may all go to 0", floor.value))
-            .fix("primary_region = \"…\", three letters, at the top"),
+        Finding::new(
+            "FLY210",
+            Severity::Medium,
+            Confidence::Likely,
+            "min_machines_running without primary_region",
+        )
+        .at(facts.source, &floor.span)
+        .so(format!(
+            "the floor of {} holds in the primary region alone, and none is named: machines \
+            may all go to 0",
+            floor.value
+        ))
+        .fix("primary_region = \"…\", three letters, at the top"),
     )
 }
 
@@ -271,9 +301,15 @@ fn strategy_of(facts: &Facts<'_>, strategy: &Located<String>) -> Option<Finding>
     let rolling = "strategy = \"rolling\"";
     match (strategy.value.as_str(), facts.fly.mounts.first()) {
         ("immediate", _) => Some(
-            finding(Severity::Medium, "all machines are replaced at once, and no check is waited for")
-                .so("a broken version replaces every machine, and the proxy may see no healthy one for a while ([PR01])")
-                .fix(rolling),
+            finding(
+                Severity::Medium,
+                "all machines are replaced at once, and no check is waited for",
+            )
+            .so(
+                "a broken version replaces every machine, and the proxy may see no healthy one for \
+                a while ([PR01])",
+            )
+            .fix(rolling),
         ),
         ("canary" | "bluegreen", Some(mount)) => Some(
             finding(Severity::Error, "machines with mounts cannot be deployed this way")
@@ -282,8 +318,10 @@ fn strategy_of(facts: &Facts<'_>, strategy: &Located<String>) -> Option<Finding>
                 .fix(rolling),
         ),
         ("bluegreen", None) => {
-            let mut services = facts.services.iter().filter(|service| service.speaks != Speaks::Udp);
-            let is_checked = !facts.fly.checks.is_empty() || services.any(|service| !service.checks.is_empty());
+            let mut services =
+                facts.services.iter().filter(|service| service.speaks != Speaks::Udp);
+            let is_checked =
+                !facts.fly.checks.is_empty() || services.any(|service| !service.checks.is_empty());
             (!is_checked).then(|| {
                 finding(Severity::Error, "bluegreen needs a health check, and there is none")
                     .so("flyctl finds out only while it deploys, and refuses")

@@ -38,12 +38,14 @@ fn cold_start(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
         Some(boot) if boot.as_secs() >= CONNECT_SECONDS => {
             let boot = format_duration(boot);
             format!(
-                "the first request fails: the app needs {boot} and the proxy gives up after about {CONNECT_SECONDS} s ([PM05])"
+                "the first request fails: the app needs {boot} and the proxy gives up after about \
+                {CONNECT_SECONDS} s ([PM05])"
             )
         }
         Some(boot) => format!("the first request waits {} and more", format_duration(boot)),
         None => format!(
-            "the first request waits 1 to 8 s, and fails if the app needs more than about {CONNECT_SECONDS} s ([PM05])"
+            "the first request waits 1 to 8 s, and fails if the app needs more than about \
+            {CONNECT_SECONDS} s ([PM05])"
         ),
     };
     let message = format!("{} goes down to no machine at all", service.title);
@@ -56,7 +58,11 @@ fn cold_start(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     finding.confidence = Confidence::Certain;
     finding.flags.push("--boot");
     if facts.hints.boot.is_none() {
-        finding.assumed.push("how long the app takes to boot is not in the file; 1 to 8 s are guessed (--boot tells)".to_owned());
+        finding.assumed.push(
+            "how long the app takes to boot is not in the file; 1 to 8 s are guessed \
+        (--boot tells)"
+                .to_owned(),
+        );
     }
     Some(finding)
 }
@@ -71,8 +77,15 @@ fn scattered(facts: &Facts<'_>) -> Option<Finding> {
     let message = format!("nothing keeps a session on one of {}", count(machines, "machine"));
     let mut finding = Finding::new("FLY402", Severity::Medium, Confidence::Guess, message)
         .at(facts.source, &service.common.span)
-        .so(format!("an app that keeps sessions, runs or terminals in memory does not know {} of 100 requests that belong to them", 100 - 100 / machines))
-        .fix("a shared store; or one machine; or fly-replay, with [[http_service.http_options.replay_cache]] on a cookie")
+        .so(format!(
+            "an app that keeps sessions, runs or terminals in memory does not know {} of 100 \
+        requests that belong to them",
+            100 - 100 / machines
+        ))
+        .fix(
+            "a shared store; or one machine; or fly-replay, with \
+        [[http_service.http_options.replay_cache]] on a cookie",
+        )
         .given(&facts.machines, "--machines");
     finding.assumed.push("whether the app keeps anything in memory is not in the file".to_owned());
     Some(finding)
@@ -108,10 +121,22 @@ fn pinned(facts: &Facts<'_>) -> Option<Finding> {
     let mount = facts.fly.mounts.first()?;
     let name = mount.source.as_ref().map_or("a volume", |source| source.value.as_str());
     Some(
-        Finding::new("FLY404", Severity::Medium, Confidence::Certain, format!("the volume {name} binds its machine to one host"))
-            .at(facts.source, mount.source.as_ref().map_or(&mount.span, |source| &source.span))
-            .so("when that host fails or is full there is no second place to run; no canary, no bluegreen, and the region is fixed")
-            .fix("accept it knowingly (`# outlast: allow(FLY404)`), or a volume for each of two machines, or storage outside of them"),
+        Finding::new(
+            "FLY404",
+            Severity::Medium,
+            Confidence::Certain,
+            format!(
+                "the volume {name} binds \
+        its machine to one host"
+            ),
+        )
+        .at(facts.source, mount.source.as_ref().map_or(&mount.span, |source| &source.span))
+        .so("when that host fails or is full there is no second place to run; no canary, no \
+            bluegreen, and the region is fixed")
+        .fix(
+            "accept it knowingly (`# outlast: allow(FLY404)`), or a volume for each of two \
+            machines, or storage outside of them",
+        ),
     )
 }
 
@@ -125,7 +150,8 @@ fn volumes(facts: &Facts<'_>) -> Option<Finding> {
     let message = format!("{} need as many volumes named {name}", count(machines, "machine"));
     let mut finding = Finding::new("FLY405", Severity::Medium, Confidence::Guess, message)
         .at(facts.source, &mount.span)
-        .so(format!("a machine without a volume of its own cannot start; with one volume {} of {machines} stay down", machines - 1))
+        .so(format!("a machine without a volume of its own cannot start; with one volume {} of \
+        {machines} stay down", machines - 1))
         .fix(format!("`fly volumes list` tells how many there are; `fly volumes create {name} --count {machines}`"))
         .given(&facts.machines, "--machines");
     finding.assumed.push("how many volumes there are is not in the file".to_owned());
@@ -136,9 +162,18 @@ fn unsized_machine(facts: &Facts<'_>) -> Option<Finding> {
     if !facts.fly.vms.is_empty() {
         return None;
     }
-    let finding = Finding::new("FLY406", Severity::Low, Confidence::Certain, "no [[vm]]: the size of machines is not in this file")
-        .so("a new app gets shared-cpu-1x with 256 MB, an old one keeps whatever it had; limits cannot be judged by it")
-        .fix("[[vm]] with size and memory");
+    let finding = Finding::new(
+        "FLY406",
+        Severity::Low,
+        Confidence::Certain,
+        "no [[vm]]: the size of \
+    machines is not in this file",
+    )
+    .so(
+        "a new app gets shared-cpu-1x with 256 MB, an old one keeps whatever it had; limits cannot \
+        be judged by it",
+    )
+    .fix("[[vm]] with size and memory");
     Some(match &facts.fly.app {
         Some(app) => finding.at(facts.source, &app.span).label("of this app"),
         None => finding,

@@ -61,10 +61,14 @@ fn raw(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
         Finding::new("FLY301", Severity::High, Confidence::Likely, message)
             .at(facts.source, span)
             .so(format!(
-                "plaintext on the internet unless the app ends TLS itself; IPv4 clients need a dedicated address; no headers tell \
+                "plaintext on the internet unless the app ends TLS itself; IPv4 clients need a \
+                dedicated address; no headers tell \
                  who the client is; {limits} and its own say in autostop"
             ))
-            .fix("serve a WebSocket through the HTTP service, on a path of its own; or handlers = [\"tls\"]; or leave the port out"),
+            .fix(
+                "serve a WebSocket through the HTTP service, on a path of its own; or handlers = \
+            [\"tls\"]; or leave the port out",
+            ),
     )
 }
 
@@ -223,7 +227,8 @@ fn internal_port(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     let message = format!("{} has no internal_port", service.title);
     let finding = Finding::new("FLY306", Severity::Error, Confidence::Likely, message)
         .at(facts.source, written.map_or(&service.common.span, |port| &port.span))
-        .so("flyctl sends 0: the proxy does not know where the app listens (8080 is documented as the default, and not what happens)")
+        .so("flyctl sends 0: the proxy does not know where the app listens (8080 is documented as the \
+        default, and not what happens)")
         .fix("internal_port = 8080, or wherever the app listens");
     Some(finding)
 }
@@ -348,10 +353,13 @@ fn side_by_side(facts: &Facts<'_>) -> Option<Finding> {
             .at(facts.source, &second.common.span)
             .also(facts.source, &first.common.span, "the other service")
             .so(format!(
-                "{}, {}: nothing bounds their sum, which is what the machine's memory has to hold; autostop looks at each",
+                "{}, {}: nothing bounds their sum, which is what the machine's memory has to hold; \
+                autostop looks at each",
                 limit(first),
                 limit(second)
             ))
-            .fix("one service if it is one workload; else limits that fit together into one machine"),
+            .fix(
+                "one service if it is one workload; else limits that fit together into one machine",
+            ),
     )
 }

@@ -57,8 +57,10 @@ fn drain(facts: &Facts<'_>, source: &SourceText, written: &Written) -> Option<Fi
     );
     let finding = Finding::new("OUT101", Severity::Medium, Confidence::Likely, message)
         .at(source, &grace.span)
-        .so("a machine is killed when kill_timeout ends: streams that drain.grace promised time to are cut without a word")
-        .fix(format!("kill_timeout of {} or more in fly.toml (300 s at most), or a shorter grace than {}", format_duration(grace.value), format_duration(DRAIN_GRACE.min(given))));
+        .so("a machine is killed when kill_timeout ends: streams that drain.grace promised time to are \
+        cut without a word")
+        .fix(format!("kill_timeout of {} or more in fly.toml (300 s at most), or a shorter grace than \
+        {}", format_duration(grace.value), format_duration(DRAIN_GRACE.min(given))));
     Some(match kill {
         Some(kill) => finding.also(facts.source, &kill.span, "what Fly grants"),
         None => finding,
@@ -80,7 +82,8 @@ fn one_address(source: &SourceText, written: &Written) -> Option<Finding> {
         format!("behind a proxy all clients together get {} connections", limit.value),
     )
     .at(source, &limit.span)
-    .so("without listen.trusted_proxies a proxy in front is one client: the limit resets everybody's connections at once")
+    .so("without listen.trusted_proxies a proxy in front is one client: the limit resets everybody's \
+    connections at once")
     .fix("listen.trusted_proxies with the proxy's network, such as fdaa::/16 on Fly");
     finding.assumed.push("whether a proxy stands in front is not in the file".to_owned());
     Some(finding)
@@ -115,7 +118,8 @@ fn chunk_gap(facts: &Facts<'_>, source: &SourceText, clocks: &Clocks) -> Option<
     Some(
         Finding::new("OUT104", Severity::Medium, Confidence::Likely, message)
             .at(source, &written.span)
-            .so("a model that thinks, a build or a tool call says nothing for a minute and more; our own heartbeats do not count for it")
+            .so("a model that thinks, a build or a tool call says nothing for a minute and more; our \
+            own heartbeats do not count for it")
             .fix("\"5m\", or \"0s\"")
             .given(&facts.streams, "--streams"),
     )

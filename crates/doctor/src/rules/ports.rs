@@ -33,7 +33,8 @@ pub(super) fn claimed_twice(facts: &Facts<'_>) -> Vec<Finding> {
                     Finding::new("FLY304", Severity::High, Confidence::Certain, message)
                         .at(facts.source, span)
                         .also(facts.source, other_span, "the first claim")
-                        .so("which of the two sets of limits, checks and handlers holds is not documented, and flyctl says nothing")
+                        .so("which of the two sets of limits, checks and handlers holds is not \
+                        documented, and flyctl says nothing")
                         .fix("keep one of them"),
                 );
             }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use outlast_config::fly::Mount;
+use outlast_config::fly::{Mount, memory_mb};
 
 use crate::facts::{Facts, preset};
 use crate::finding::{Confidence, Finding, Severity};
@@ -97,9 +97,7 @@ fn mounts(facts: &Facts<'_>, say: &mut impl FnMut(&Range<usize>, String, &str)) 
 }
 
 fn mount_values(mount: &Mount, say: &mut impl FnMut(&Range<usize>, String, &str)) {
-    if let Some(destination) =
-        mount.destination.as_ref().filter(|destination| destination.value == "/")
-    {
+    if let Some(destination) = mount.destination.as_ref().filter(|one| one.value == "/") {
         say(
             &destination.span,
             "a volume cannot be mounted on /".to_owned(),
@@ -111,13 +109,98 @@ fn mount_values(mount: &Mount, say: &mut impl FnMut(&Range<usize>, String, &str)
         ("auto_extend_size_threshold", &mount.auto_extend_size_threshold, 50..=99),
     ];
     for (key, written, range) in ranges {
-        let Some(written) = written
-            .as_ref()
-            .filter(|written| written.value != 0 && !range.contains(&written.value))
-        else {
+        let is_out = |value: i64| value != 0 && !range.contains(&value);
+        let Some(written) = written.as_ref().filter(|written| is_out(written.value)) else {
             continue;
         };
         let fix = format!("write {} to {}", range.start(), range.end());
         say(&written.span, format!("{key} of {} is out of range", written.value), &fix);
+    }
+    let sizes = [
+        ("auto_extend_size_increment", &mount.auto_extend_size_increment, 1..=100),
+        ("auto_extend_size_limit", &mount.auto_extend_size_limit, 1..=500),
+    ];
+    for (key, written, gigabytes) in sizes {
+        let is_out =
+            |text: &str| memory_mb(text).is_none_or(|mb| !gigabytes.contains(&mb.div_euclid(1024)));
+        let Some(written) = written.as_ref().filter(|written| is_out(&written.value)) else {
+            continue;
+        };
+        let fix = format!("write \"{}GB\" to \"{}GB\"", gigabytes.start(), gigabytes.end());
+        say(&written.span, format!("{key} of {:?} is out of range", written.value), &fix);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outlast_config::{SourceText, decode_fly};
+    use toml_edit::Document;
+
+    use super::*;
+    use crate::hints::Hints;
+
+    fn said(text: &str) -> Vec<String> {
+        let source = SourceText::new("fly.toml", text);
+        let fly = decode_fly("fly.toml", text).unwrap();
+        let raw = Document::parse(text).unwrap();
+        let hints = Hints::default();
+        let mut findings = Vec::new();
+        check(&Facts::new(&source, &fly, &raw, None, &hints), &mut findings);
+        findings.into_iter().map(|finding| finding.message).collect()
+    }
+
+    #[test]
+    fn flyctl_s_own_refusals_are_known_and_what_it_takes_is_taken() {
+        for (text, wanted) in [
+            ("[deploy]\nstrategy = \"blue\"", Some("unsupported deployment strategy 'blue'")),
+            ("[deploy]\nstrategy = \"canary\"", None),
+            ("console_command = \"sh 'x\"", Some("Can't shell split console command: 'sh 'x'")),
+            ("console_command = \"sh 'x'\"", None),
+            (
+                "[processes]\nweb = \"sh 'x\"",
+                Some("Could not parse command for 'web' process group; check [processes] section"),
+            ),
+            (
+                "[checks.a]\ntype = \"udp\"",
+                Some(
+                    "Can't process top level check 'a': Missing or invalid check type, must be 'http' or 'tcp'",
+                ),
+            ),
+            ("[checks.a]\ntype = \"tcp\"", None),
+            ("[[services]]\nprotocol = \"http\"", Some("there is no protocol \"http\"")),
+            (
+                "[[vm]]\nsize = \"shared-cpu-3x\"",
+                Some("invalid machine preset requested: \"shared-cpu-3x\""),
+            ),
+            ("[[vm]]\nsize = \"performance-16x\"", None),
+            ("[[vm]]\nsize = \"a100-40gb\"", None),
+            (
+                "[[vm]]\nprocesses = [\"a\"]\n[[vm]]\nprocesses = [\"a\"]",
+                Some("2+ compute sections for group a"),
+            ),
+            ("[[vm]]\nprocesses = [\"a\"]\n[[vm]]\nprocesses = [\"b\"]", None),
+            (
+                "[[mounts]]\n[[mounts]]",
+                Some("group 'app' has more than one [[mounts]] section defined"),
+            ),
+            ("[mounts]\ndestination = \"/\"", Some("a volume cannot be mounted on /")),
+            ("[mounts]\nsnapshot_retention = 61", Some("snapshot_retention of 61 is out of range")),
+            ("[mounts]\nsnapshot_retention = 60", None),
+            (
+                "[mounts]\nauto_extend_size_threshold = 49",
+                Some("auto_extend_size_threshold of 49 is out of range"),
+            ),
+            (
+                "[mounts]\nauto_extend_size_increment = \"101GB\"",
+                Some("auto_extend_size_increment of \"101GB\" is out of range"),
+            ),
+            ("[mounts]\nauto_extend_size_increment = \"1GB\"", None),
+            (
+                "[mount]\nauto_extend_size_limit = \"1tb\"",
+                Some("auto_extend_size_limit of \"1tb\" is out of range"),
+            ),
+        ] {
+            assert_eq!(said(text), wanted.into_iter().collect::<Vec<_>>(), "{text}");
+        }
     }
 }

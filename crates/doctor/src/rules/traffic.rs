@@ -52,9 +52,11 @@ fn silence(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     Some(
         Finding::new("FLY501", severity, Confidence::Likely, message)
             .at(facts.source, &service.common.span)
-            .so("the default of idle_timeout is not documented, and users still see streams cut after 60 s of silence")
+            .so("the default of idle_timeout is not documented, and users still see streams cut after \
+            60 s of silence")
             .fix(format!(
-                "a heartbeat every 15 to 25 s (a comment of SSE, an empty line of NDJSON, a ping); or idle_timeout = 300, in seconds, \
+                "a heartbeat every 15 to 25 s (a comment of SSE, an empty line of NDJSON, a ping); or \
+                idle_timeout = 300, in seconds, \
                  under {}",
                 service.header(if service.section == "services" { "ports.http_options" } else { "http_options" })
             ))
@@ -74,10 +76,25 @@ fn unchecked(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     let path = if below.contains("tcp") { "" } else { " on a cheap path" };
     let top = if facts.fly.checks.is_empty() { "" } else { " ([checks] at the top do not route)" };
     Some(
-        Finding::new("FLY502", Severity::High, Confidence::Certain, format!("{} has no health check", service.title))
-            .at(facts.source, &service.common.span)
-            .so(format!("a dead app stays in routing and gets every request, and a deploy that serves nothing \"succeeds\"{top}"))
-            .fix(format!("{below}{path}, interval = \"15s\", timeout = \"5s\", and a grace_period longer than the boot")),
+        Finding::new(
+            "FLY502",
+            Severity::High,
+            Confidence::Certain,
+            format!(
+                "{} has no health \
+        check",
+                service.title
+            ),
+        )
+        .at(facts.source, &service.common.span)
+        .so(format!(
+            "a dead app stays in routing and gets every request, and a deploy that serves \
+            nothing \"succeeds\"{top}"
+        ))
+        .fix(format!(
+            "{below}{path}, interval = \"15s\", timeout = \"5s\", and a grace_period \
+            longer than the boot"
+        )),
     )
 }
 
@@ -94,7 +111,11 @@ fn idle_timeout(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
             Finding::new("FLY506", Severity::Medium, Confidence::Likely, message)
                 .at(facts.source, &written.span)
                 .also(facts.source, &hard.span, "the places")
-                .so(format!("{} clients that vanish without a word fill the machine until the timeout ends (one public outage had 600 s)", hard.value))
+                .so(format!(
+                    "{} clients that vanish without a word fill the machine until the timeout \
+                ends (one public outage had 600 s)",
+                    hard.value
+                ))
                 .fix("idle_timeout = 120, and a heartbeat for what is silent longer"),
         );
     }
@@ -104,7 +125,8 @@ fn idle_timeout(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
         let message = format!("a stream that is silent for {seconds} s is cut");
         Finding::new("FLY506", severity, Confidence::Likely, message)
             .at(facts.source, &written.span)
-            .so("a chat that thinks, a build or a tool call is silent longer than that, unless heartbeats fill the gaps")
+            .so("a chat that thinks, a build or a tool call is silent longer than that, unless \
+            heartbeats fill the gaps")
             .fix("a heartbeat more often than that, or idle_timeout above the longest silence")
             .given(&facts.streams, "--streams")
     })
@@ -145,11 +167,21 @@ fn green_is_not_free(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding
         return None;
     }
     Some(
-        Finding::new("FLY511", Severity::Info, Confidence::Likely, "this check stays green while every request is refused")
-            .at(facts.source, &check.span)
-            .also(facts.source, &hard.span, "what it does not see")
-            .so(format!("checks reach the machine past the proxy's accounting: at {} of {} places they pass, and users get 503", hard.value, hard.value))
-            .fix("alert on `fly_app_concurrency` at 80 % of hard_limit"),
+        Finding::new(
+            "FLY511",
+            Severity::Info,
+            Confidence::Likely,
+            "this check stays green while every \
+        request is refused",
+        )
+        .at(facts.source, &check.span)
+        .also(facts.source, &hard.span, "what it does not see")
+        .so(format!(
+            "checks reach the machine past the proxy's accounting: at {} of {} places they \
+            pass, and users get 503",
+            hard.value, hard.value
+        ))
+        .fix("alert on `fly_app_concurrency` at 80 % of hard_limit"),
     )
 }
 
@@ -196,7 +228,8 @@ fn nanoseconds(
         Some(meant) => format!("{key} = \"{meant}\""),
         None => format!("{key} = \"{number}s\", if seconds are meant"),
     };
-    Finding::new("FLY503", Severity::High, Confidence::Likely, format!("{key} = {number} means {}", format_duration(duration(written.value))))
+    Finding::new("FLY503", Severity::High, Confidence::Likely, format!("{key} = {number} means \
+    {}", format_duration(duration(written.value))))
         .at(facts.source, &written.span)
         .label("nanoseconds, as a number without quotes")
         .so("flyctl raises what is too short to 1 s with a warning that scrolls by; elsewhere nothing catches it")
@@ -319,7 +352,8 @@ fn grace(facts: &Facts<'_>, check: &Check) -> Vec<Finding> {
                 finding
                     .at(facts.source, &grace.span)
                     .so("a machine that is still booting counts as failed: deploys fail, and traffic flaps")
-                    .fix(format!("grace_period = {:?}", format_duration(boot.saturating_mul(2).min(SILENCE).max(boot)))),
+                    .fix(format!("grace_period = \
+                    {:?}", format_duration(boot.saturating_mul(2).min(SILENCE).max(boot)))),
             );
         }
     }
@@ -348,7 +382,8 @@ fn nobody_restarts(facts: &Facts<'_>) -> Option<Finding> {
     let never = policies.find(|policy| policy.value == "never")?;
     let check = facts.services.iter().find_map(|service| service.checks.first())?;
     Some(
-        Finding::new("FLY509", Severity::Info, Confidence::Certain, "a machine whose check fails is not restarted by it")
+        Finding::new("FLY509", Severity::Info, Confidence::Certain, "a machine whose check fails is not \
+        restarted by it")
             .at(facts.source, &check.span)
             .also(facts.source, &never.span, "and nothing else restarts it")
             .so("a failing check only takes the machine out of routing; a process that hangs stays that way")

@@ -124,11 +124,18 @@ fn restarts(facts: &Facts<'_>) -> Vec<Finding> {
         let stop = facts.services.iter().find_map(|service| service.autostop());
         if let (Some(stop), "always") = (stop, policy.value.as_str()) {
             findings.push(
-                Finding::new("FLY610", Severity::Low, Confidence::Likely, "restart policy \"always\" beside autostop")
-                    .at(facts.source, &policy.span)
-                    .also(facts.source, &stop.span, "what stops machines")
-                    .so("an app that exits on purpose when idle is started again, and the two work against each other")
-                    .fix("policy = \"on-failure\""),
+                Finding::new(
+                    "FLY610",
+                    Severity::Low,
+                    Confidence::Likely,
+                    "restart policy \"always\" \
+                beside autostop",
+                )
+                .at(facts.source, &policy.span)
+                .also(facts.source, &stop.span, "what stops machines")
+                .so("an app that exits on purpose when idle is started again, and the two work \
+                    against each other")
+                .fix("policy = \"on-failure\""),
             );
         }
     }

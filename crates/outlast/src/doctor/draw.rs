@@ -83,7 +83,8 @@ fn table(capacity: &Capacity, text: &mut String) {
     text.push('\n');
     if capacity.changes.iter().any(|change| change.what.starts_with("type =")) {
         text.push_str(
-            "The type alone makes room for not one more stream: under both types each holds its place until its last byte.\n\
+            "The type alone makes room for not one more stream: under both types each holds its place \
+            until its last byte.\n\
              What it ends is that idle upstream connections hold places between requests.\n",
         );
     }
