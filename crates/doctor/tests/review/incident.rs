@@ -32,7 +32,17 @@ fn what_was_guessed_is_said_and_a_flag_ends_it() {
     assert!(guessed.assumed[0].contains("TERMINAL_WS_PORT"), "{guessed}");
     let told = Example::new("--streams 8m", INCIDENT).findings("FLY203").remove(0);
     assert_eq!((told.confidence, told.assumed.len()), (Confidence::Certain, 0), "{told}");
-    assert!(Example::new("--streams 0s", INCIDENT).findings("FLY203").is_empty());
+}
+
+#[test]
+fn an_app_without_streams_is_told_nothing_about_them() {
+    let without = Example::new("--streams 0s", INCIDENT);
+    for rule in ["FLY104", "FLY201", "FLY203", "FLY501"] {
+        assert!(without.findings(rule).is_empty(), "{rule}");
+    }
+    assert_eq!(without.findings("FLY101")[0].severity, Severity::Medium);
+    assert_eq!(without.findings("FLY401")[0].severity, Severity::Medium);
+    assert!(without.review().capacities.is_empty());
 }
 
 #[test]
