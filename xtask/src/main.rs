@@ -6,6 +6,7 @@ mod dev;
 mod fuzz;
 mod packages;
 mod run;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -34,7 +35,7 @@ enum Command {
     Tidy,
     /// Measures cost beside HAProxy and nginx
     Bench(bench::Args),
-    /// Runs the fuzz targets for long
+    /// Runs for long what the tests do briefly: a million cancelled exchanges, the living and the dead, the fuzz targets
     Soak(fuzz::Args),
     /// Decodes every fly.toml of a folder
     Conformance(conformance::Args),
@@ -47,7 +48,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Tidy => tidy::run(),
         Command::Bench(args) => bench::run(&args),
-        Command::Soak(args) => fuzz::soak(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Conformance(args) => conformance::run(&args),
     };
     match done {

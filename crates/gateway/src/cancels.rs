@@ -4,7 +4,7 @@
 //! chance, and then dropped, unless it has ended by itself. Now and then the whole runtime is dropped with everything in it,
 //! as at the end of a process. The seed decides what happens; the kernel decides a little about the order.
 //!
-//! The default count takes 3 s of a processor in a debug build. `OUTLAST_CANCELS` is another count, `OUTLAST_SEED` another seed; a
+//! The default count takes 3 s of a processor in a debug build. `OUTLAST_CANCELS` is another count (a million in `cargo xtask soak`), `OUTLAST_SEED` another seed; a
 //! million take five minutes of one, half of them in the kernel, which is too much for every run of the tests.
 
 mod peers;
