@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outlast_config::fly::{self, AutoStop, Common, HttpOptions, Port, Written};
 use outlast_config::{Located, SourceText, outlast};
-use toml_edit::Document;
+use toml_edit::{Document, InlineTable, Item, Table, TableLike, Value};
 
 use crate::fix::{Change, Edit, Step};
 use crate::hints::{self, Hints, Premise};
@@ -79,7 +79,8 @@ impl<'a> Facts<'a> {
             options: http.http_options.iter().collect(),
             checks: &http.checks,
         });
-        let others = fly.services.iter().enumerate().map(|(index, service)| Service {
+        let others = written_services(raw).into_iter().zip(&fly.services);
+        let others = others.map(|(index, service)| Service {
             title: title(service),
             section: "services",
             path: vec![Step::Key("services"), Step::Item(index)],
@@ -149,6 +150,23 @@ impl Service<'_> {
     pub(crate) fn header(&self, below: &str) -> String {
         format!("[{}.{below}]", self.section)
     }
+}
+
+/// Where in the file's list those services stand that Fly keeps: empty ones are dropped.
+fn written_services(raw: &Document<&str>) -> Vec<usize> {
+    let table = raw.as_table();
+    let key = table.iter().map(|(key, _)| key).find(|key| key.eq_ignore_ascii_case("services"));
+    let emptiness: Vec<bool> = match key.and_then(|key| table.get(key)) {
+        Some(Item::ArrayOfTables(tables)) => tables.iter().map(Table::is_empty).collect(),
+        Some(Item::Value(Value::Array(items))) => {
+            let is_empty = |item: &Value| item.as_inline_table().is_some_and(InlineTable::is_empty);
+            items.iter().map(is_empty).collect()
+        }
+        Some(item) => vec![item.as_table_like().is_some_and(TableLike::is_empty)],
+        None => Vec::new(),
+    };
+    let kept = emptiness.into_iter().enumerate().filter(|(_, is_empty)| !is_empty);
+    kept.map(|(index, _)| index).collect()
 }
 
 fn title(service: &fly::Service) -> String {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use outlast_config::Located;
 use outlast_config::fly::UnknownKey;
-use toml_edit::{Item, Table, Value};
+use toml_edit::{Item, TableLike, Value};
 
 use crate::facts::Facts;
 use crate::finding::{Confidence, Finding, Severity};
@@ -118,17 +118,28 @@ fn legacy(facts: &Facts<'_>) -> Vec<Finding> {
     let Some((_, services)) = get(root, "services") else { return findings };
     match services {
         Item::ArrayOfTables(tables) => {
-            // Empty ones are dropped, and not counted.
-            let tables = tables.iter().filter(|table| !table.is_empty()).enumerate();
+            let tables = tables.iter().enumerate();
             tables.for_each(|(index, table)| old_service(facts, table, index, &mut findings));
         }
-        Item::Table(table) => old_service(facts, table, 0, &mut findings),
-        _ => {}
+        Item::Value(Value::Array(items)) => {
+            let tables = items.iter().map(Value::as_inline_table).enumerate();
+            let tables = tables.filter_map(|(index, table)| Some((index, table?)));
+            tables.for_each(|(index, table)| old_service(facts, table, index, &mut findings));
+        }
+        item => {
+            let table = item.as_table_like();
+            table.into_iter().for_each(|table| old_service(facts, table, 0, &mut findings));
+        }
     }
     findings
 }
 
-fn old_service(facts: &Facts<'_>, table: &Table, index: usize, findings: &mut Vec<Finding>) {
+fn old_service(
+    facts: &Facts<'_>,
+    table: &dyn TableLike,
+    index: usize,
+    findings: &mut Vec<Finding>,
+) {
     let path = |key: &'static str| vec![Step::Key("services"), Step::Item(index), Step::Key(key)];
     if let Some((_, Item::Value(Value::String(text)))) = get(table, "concurrency") {
         let (soft, hard) = text.value().split_once(',').unwrap_or_default();
@@ -182,7 +193,7 @@ fn old_service(facts: &Facts<'_>, table: &Table, index: usize, findings: &mut Ve
 }
 
 /// A key, by whatever letter case, with its place.
-fn get<'t>(table: &'t Table, wanted: &str) -> Option<(Range<usize>, &'t Item)> {
+fn get<'t>(table: &'t dyn TableLike, wanted: &str) -> Option<(Range<usize>, &'t Item)> {
     let key = table.iter().map(|(key, _)| key).find(|key| key.eq_ignore_ascii_case(wanted))?;
     let (key, item) = table.get_key_value(key)?;
     Some((key.span().or(item.span()).unwrap_or_default(), item))

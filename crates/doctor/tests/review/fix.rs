@@ -62,6 +62,9 @@ const BROKEN: &[&str] = &[
     "[http_service]\ninternal_port = 8080\n\n# one\n[http_service.checks]\ninterval = '15s'\n",
     "[[services]]\ninternal_port = 53\nprotocol = \"udp\"\n[[services.ports]]\nport = 53\nhandlers = [\"tls\"]\n",
     "[[services]]\ninternal_port = 80\n[[services.ports]]\nport = 8080\nhandlers = [\"tls\"]\nforce_https = true\n",
+    "[[services]]\n[[services]]\ninternal_port = 53\nprotocol = \"udp\"\n[[services.ports]]\nport = 53\nhandlers = [\"tls\"]\n",
+    "services = [{}, { internal_port = 53, concurrency = \"20,40\", ports = [{ port = 80, force_https = true }] }]\n",
+    "[[services]]\n[[services]]\ninternal_port = 53\nconcurrency = \"20,40\"\n",
     "[[services]]\nINTERNAL_PORT = 80\n[services.Concurrency]\nHard_Limit = 0\n[[services.ports]]\nport = 8080\n",
 ];
 
@@ -106,7 +109,8 @@ fn what_was_fixed_is_not_found_again() {
         }
         seen.extend(rules);
     }
-    let promised = pages().iter().filter(|page| page.text.contains("`--fix` mends it."));
+    let promised =
+        pages().iter().filter(|page| page.text.contains("`--fix` mends it where that is safe."));
     let promised: BTreeSet<_> = promised.map(|page| page.rule).collect();
     assert_eq!(seen, promised, "pages say which rules are mended");
 }
