@@ -7,7 +7,7 @@ use outlast_config::fly::{self, AutoStop, Common, HttpOptions, Port, Written};
 use outlast_config::{Located, SourceText, outlast};
 use toml_edit::{Document, InlineTable, Item, Table, TableLike, Value};
 
-use crate::fix::{Change, Edit, Step};
+use crate::fix::{Change, Edit, Step, spelt};
 use crate::hints::{self, Hints, Premise};
 
 /// A file that decodes, and what is known beside it.
@@ -155,7 +155,7 @@ impl Service<'_> {
 /// Where in the file's list those services stand that Fly keeps: empty ones are dropped.
 fn written_services(raw: &Document<&str>) -> Vec<usize> {
     let table = raw.as_table();
-    let key = table.iter().map(|(key, _)| key).find(|key| key.eq_ignore_ascii_case("services"));
+    let key = spelt(table.iter().map(|(key, _)| key), "services");
     let emptiness: Vec<bool> = match key.and_then(|key| table.get(key)) {
         Some(Item::ArrayOfTables(tables)) => tables.iter().map(Table::is_empty).collect(),
         Some(Item::Value(Value::Array(items))) => {

@@ -159,10 +159,23 @@ fn in_table(table: &mut Table, path: &[Step], what: &Change) -> Option<()> {
 }
 
 /// The key as the file spells it, or as we do.
-fn spelling<'k>(mut keys: impl Iterator<Item = &'k str>, path: &[Step]) -> Option<String> {
+fn spelling<'k>(keys: impl Iterator<Item = &'k str>, path: &[Step]) -> Option<String> {
     let Some(Step::Key(wanted)) = path.first() else { return None };
-    let found = keys.find(|key| key.eq_ignore_ascii_case(wanted));
-    Some(found.unwrap_or(wanted).to_owned())
+    Some(spelt(keys, wanted).unwrap_or(wanted).to_owned())
+}
+
+/// The key that is read for the wanted one: the exact spelling wins over others that differ in letter case only.
+pub(crate) fn spelt<'k>(keys: impl Iterator<Item = &'k str>, wanted: &str) -> Option<&'k str> {
+    let mut alike = None;
+    for key in keys {
+        if key == wanted {
+            return Some(key);
+        }
+        if alike.is_none() && key.eq_ignore_ascii_case(wanted) {
+            alike = Some(key);
+        }
+    }
+    alike
 }
 
 fn at_key(parent: &mut Item, key: &str, what: &Change) -> Option<()> {

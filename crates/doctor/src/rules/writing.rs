@@ -8,7 +8,7 @@ use toml_edit::{Item, TableLike, Value};
 
 use crate::facts::Facts;
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Change, Edit, Step};
+use crate::fix::{Change, Edit, Step, spelt};
 
 /// Parts of keys whose authors rely on them.
 const WEIGHTY: &[&str] = &[
@@ -194,7 +194,7 @@ fn old_service(
 
 /// A key, by whatever letter case, with its place.
 fn get<'t>(table: &'t dyn TableLike, wanted: &str) -> Option<(Range<usize>, &'t Item)> {
-    let key = table.iter().map(|(key, _)| key).find(|key| key.eq_ignore_ascii_case(wanted))?;
+    let key = spelt(table.iter().map(|(key, _)| key), wanted)?;
     let (key, item) = table.get_key_value(key)?;
     Some((key.span().or(item.span()).unwrap_or_default(), item))
 }

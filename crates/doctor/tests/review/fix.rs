@@ -65,6 +65,7 @@ const BROKEN: &[&str] = &[
     "[[services]]\n[[services]]\ninternal_port = 53\nprotocol = \"udp\"\n[[services.ports]]\nport = 53\nhandlers = [\"tls\"]\n",
     "services = [{}, { internal_port = 53, concurrency = \"20,40\", ports = [{ port = 80, force_https = true }] }]\n",
     "[[services]]\n[[services]]\ninternal_port = 53\nconcurrency = \"20,40\"\n",
+    "[hTtp_service]\ninternal_port = 1\n[http_service]\ninternal_port = 8080\n[http_service.concurrency]\nhard_limit = 0\n",
     "[[services]]\nINTERNAL_PORT = 80\n[services.Concurrency]\nHard_Limit = 0\n[[services.ports]]\nport = 8080\n",
 ];
 
