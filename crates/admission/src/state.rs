@@ -171,6 +171,8 @@ pub struct State<H = ()> {
     lingering: std::collections::VecDeque<LeaseId>,
     queue: Queue,
     clients: HashMap<Ticket, ClientKey>,
+    /// Of those who wait, the control calls, in the order of their coming: the reserve is for them.
+    control: std::collections::VecDeque<Ticket>,
     next_id: u64,
     choices: u64,
 }
@@ -186,6 +188,7 @@ impl<H> State<H> {
             lingering: std::collections::VecDeque::new(),
             queue: Queue::default(),
             clients: HashMap::new(),
+            control: std::collections::VecDeque::new(),
             next_id: 0,
             choices: 0,
         }
@@ -211,6 +214,9 @@ impl<H> State<H> {
         let client = client.into();
         self.queue.push(client, ticket);
         self.clients.insert(ticket, client);
+        if class == Class::Control {
+            self.control.push_back(ticket);
+        }
         Verdict::Queued { ticket, evict }
     }
 
@@ -238,10 +244,16 @@ impl<H> State<H> {
         if self.queue.len() == 0 {
             return None;
         }
-        let machine = self.choose()?;
-        let ticket = self.queue.pop()?;
-        self.clients.remove(&ticket);
-        let Verdict::Admitted { lease, machine } = self.take(machine, Hold::Busy) else {
+        let (ticket, machine, hold) = match (self.control.front(), self.choose_reserve()) {
+            (Some(ticket), Some(machine)) => (*ticket, machine, Hold::Reserve),
+            _ => {
+                let machine = self.choose()?;
+                (self.queue.pop()?, machine, Hold::Busy)
+            }
+        };
+        // Out of all that knows of it; one that was popped is in no line any more.
+        self.cancel(ticket);
+        let Verdict::Admitted { lease, machine } = self.take(machine, hold) else {
             unreachable!("a chosen machine has a place")
         };
         Some((ticket, lease, machine))
@@ -259,6 +271,7 @@ impl<H> State<H> {
     /// A waiting exchange leaves. False if it was not waiting any more: then it has been granted a place.
     pub fn cancel(&mut self, ticket: Ticket) -> bool {
         let Some(client) = self.clients.remove(&ticket) else { return false };
+        self.control.retain(|waiting| *waiting != ticket);
         self.queue.remove(client, ticket)
     }
 

@@ -149,6 +149,28 @@ async fn rule_5_control_calls_have_places_of_their_own() {
     assert_eq!(admission.ledger().permits, 0);
 }
 
+/// It once waited for an ordinary place, while later ones had what came free of the reserve.
+#[tokio::test(start_paused = true)]
+async fn rule_5_a_control_call_that_waits_gets_the_reserve_that_comes_free() {
+    let admission = admission(settings(0, 1), 1);
+    let held = fill(&admission, 1).await;
+    let of_reserve = admission.admit(CLIENT, Class::Control, ()).await.expect("of the reserve");
+    let ordinary = admission.attempt(CLIENT, Class::Ordinary, ());
+    let control = admission.attempt(CLIENT, Class::Control, ());
+    assert_eq!(admission.usage().queue_length, 2);
+    drop(of_reserve);
+    let Attempt::Waiting(control) = control else { panic!("there was no place") };
+    let control = control.wait().await.expect("the place of the reserve");
+    assert_eq!((gauges(&admission), admission.usage().machines[0].reserve), (vec![1], 1));
+    assert_eq!(
+        admission.usage().queue_length,
+        1,
+        "who is before it waits for another kind of place"
+    );
+    drop((held, ordinary, control));
+    assert_eq!((admission.ledger().permits, admission.usage().queue_length), (0, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn rule_2_a_held_lingering_connection_keeps_its_place() {
     let admission = admission(settings(0, 1), 1);

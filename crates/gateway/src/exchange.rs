@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
-use outlast_admission::MachineKey;
+use outlast_admission::{Class, MachineKey};
 use outlast_config::{Accounting, QueueNotice, RouteId, RouteSettings};
 use outlast_http1::{
     Exchange, Failure, Finished, HalfClose, HeartbeatRule, Inbox, RepeatRule, Request,
@@ -307,11 +307,13 @@ fn begin(
 
 /// The response is complete.
 fn settle(lane: &Lane, live: Live, finished: Finished) -> Next {
-    let Live { guard, dispatch, .. } = live;
+    let Live { guard, reply, dispatch, .. } = live;
     let dispatch = dispatch.expect("it was at a machine");
     if finished.machine_keep_alive {
         match lane.service.plan.limits.accounting {
             Accounting::Requests => dispatch.into_pool(lane),
+            // The reserve is small, and the next control call needs it.
+            Accounting::Connections if reply.class == Class::Control => drop(dispatch),
             Accounting::Connections => {
                 let idle_timeout = lane.shared.plan.upstream.idle_timeout;
                 lane.tasks.spawn_uncancelled(dispatch.linger(idle_timeout));
