@@ -1,7 +1,7 @@
 //! A raw TCP service: one upstream connection per client connection, bytes passed through.
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -21,6 +21,7 @@ use crate::place::{connect_outcome, in_lifetime, wait};
 use crate::retry;
 use crate::upstream::Dispatch;
 use crate::vigil::{Vigil, broken_end};
+use crate::watch::watching;
 
 enum Cut {
     Tunnel(TunnelError),
@@ -29,43 +30,58 @@ enum Cut {
 }
 
 /// A client that waits for its place, and whose end-of-file means that it has said everything, not that it is gone: only an
-/// error does. The end stays in its socket, and is passed on after what was sent. A reset after it is seen once there is a place.
-struct Speaker<'c, T>(&'c mut T);
+/// error does. The end stays in its socket, and is passed on after what was sent. From then on it is looked at once a second
+/// whether it has been reset.
+struct Speaker<'c, T> {
+    client: &'c mut T,
+    vigil: Vigil,
+    has_finished: bool,
+}
+
+impl<'c, T> Speaker<'c, T> {
+    fn new(client: &'c mut T) -> Self {
+        Self { client, vigil: Vigil::default(), has_finished: false }
+    }
+}
 
 impl<T: Transport> Transport for Speaker<'_, T> {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        match ready!(self.0.poll_read(cx, buf)) {
-            // No waker: nothing more can come of it but its place.
-            Ok(0) => Poll::Pending,
-            read => Poll::Ready(read),
+        if !self.has_finished {
+            match ready!(self.client.poll_read(cx, buf)) {
+                Ok(0) => self.has_finished = true,
+                read => return Poll::Ready(read),
+            }
         }
+        let client = &*self.client;
+        let reset = || (client.presence() == Presence::Gone).then(|| ErrorKind::ConnectionReset);
+        self.vigil.poll(cx, || true, reset).map(|kind| Err(kind.into()))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.poll_write(cx, bytes)
+        self.client.poll_write(cx, bytes)
     }
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_finish(cx)
+        self.client.poll_finish(cx)
     }
 
     fn abort_on_drop(&mut self) {
-        self.0.abort_on_drop();
+        self.client.abort_on_drop();
     }
 
     fn close_on_drop(&mut self) {
-        self.0.close_on_drop();
+        self.client.close_on_drop();
     }
 
     fn presence(&self) -> Presence {
-        match self.0.presence() {
+        match self.client.presence() {
             Presence::Finished => Presence::Here,
             other => other,
         }
     }
 
     fn socket(&self) -> Option<&TcpStream> {
-        self.0.socket()
+        self.client.socket()
     }
 }
 
@@ -137,10 +153,14 @@ async fn lead<T: Transport>(
 ) -> Result<Dispatch, Stopped> {
     let holder = Arc::clone(record);
     let attempt = lane.service.admission.attempt(record.client().ip(), Class::Ordinary, holder);
-    let permit = wait(lane, &mut Speaker(client), inbox, record, attempt, None).await?;
+    let mut speaker = Speaker::new(client);
+    let permit = wait(lane, &mut speaker, inbox, record, attempt, None).await?;
     lane.service.budget.earn();
-    let dispatch = retry::connect(lane, record, permit, Class::Ordinary, timeout).await;
-    let dispatch = dispatch.map_err(|error| Stopped::Outcome(connect_outcome(&error)))?;
+    let connect = retry::connect(lane, record, permit, Class::Ordinary, timeout);
+    let dispatch = watching(&mut speaker, inbox, record, connect)
+        .await
+        .map_err(|interrupted| Stopped::interrupted(interrupted, Stage::Connecting))?
+        .map_err(|error| Stopped::Outcome(connect_outcome(&error)))?;
     // Nothing else in a tunnel can be told from silence.
     lane.service.answered(dispatch.machine());
     Ok(dispatch)
