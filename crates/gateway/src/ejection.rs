@@ -1,7 +1,8 @@
 //! Ejection: a machine that keeps failing exchanges gets no more of them for a while.
 //!
 //! As Envoy's outlier detection for faults of connections: so many one after the other, for a time that grows, never more than
-//! a share of the machines, and never the last that takes traffic. A machine without any other is not made worse by trying it.
+//! a share of the machines, and never the last that takes traffic: then the one that has been out for longest comes back for it.
+//! A machine without any other is not made worse by trying it.
 
 use std::collections::HashMap;
 
@@ -71,13 +72,20 @@ impl Service {
         let count = |state| machines.values().filter(|machine| machine.state() == state).count();
         let (ready, ejected) = (count(MachineState::Ready), count(MachineState::Ejected));
         let share = (ready + ejected) * self.eject.share_max as usize / 100;
-        let Some(machine) = machines.get_mut(&key) else { return Ejection::Needless };
-        if machine.state() != MachineState::Ready {
+        if machines.get(&key).is_none_or(|machine| machine.state() != MachineState::Ready) {
             return Ejection::Needless;
         }
-        if ready < 2 || ejected >= share.max(1) {
+        if ready < 2 {
+            // One that is out may have recovered, which the last one has not: they change places.
+            let out = machines.values_mut().filter(|one| one.state() == MachineState::Ejected);
+            let Some(other) = out.min_by_key(|machine| machine.ejected_until()) else {
+                return Ejection::Withheld;
+            };
+            self.readmit(other);
+        } else if ejected >= share.max(1) {
             return Ejection::Withheld;
         }
+        let Some(machine) = machines.get_mut(&key) else { return Ejection::Needless };
         let time = machine.eject(&self.eject, fault);
         if machine.answers() {
             self.suspects.fetch_sub(1, Ordering::Relaxed);
@@ -249,8 +257,17 @@ mod tests {
         let service = service();
         fail(&service);
         assert!(is_out(&service));
-        (0..50).for_each(|_| service.failed(MachineKey(1), Fault::Closed));
-        assert_eq!(service.ejections.load(Ordering::Relaxed), 1);
+        let ready = || service.admission.usage().machines.iter().filter(|one| one.is_ready).count();
+        for _ in 0..50 {
+            service.failed(MachineKey(1), Fault::Closed);
+            assert_eq!(ready(), 1, "they change places");
+        }
+        assert_eq!(
+            service.ejections.load(Ordering::Relaxed),
+            2,
+            "the one that is back fails nothing"
+        );
+        fail(&service);
         // The other is unhealthy: better one that failed than none.
         checked(&service, MachineKey(1), CheckStatus::Critical);
         assert!(!is_out(&service));

@@ -220,6 +220,36 @@ async fn a_machine_that_keeps_failing_is_ejected_and_comes_back_when_nobody_else
     rig.finish().await;
 }
 
+/// The last one was once kept however it failed, while one that had recovered stood idle until its time was over.
+#[tokio::test]
+async fn the_last_machine_changes_places_with_one_that_is_out() {
+    let eject = Eject { failures: 3, ..Eject::default() };
+    let rig = rig(Plan { eject, retry: NO_RETRIES, ..requests() }).await;
+    let tasks = Tasks::default();
+    let (held, recovers) = dead();
+    let (_held, fails) = dead();
+    rig.ready("recovers", recovers);
+    rig.ready("fails", fails);
+    let mut client = rig.client().await;
+    while state(&rig, "recovers") == "ready" {
+        assert_eq!(status(&mut client).await, 502);
+    }
+    let listener = held.listen(16).expect("bound");
+    tasks.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            answer_each(stream).await;
+        }
+    });
+    while state(&rig, "fails") == "ready" {
+        assert_eq!(status(&mut client).await, 502);
+    }
+    assert_eq!(state(&rig, "recovers"), "ready");
+    assert_eq!(status(&mut client).await, 200);
+    tasks.cancel();
+    tasks.join().await;
+    rig.finish().await;
+}
+
 #[tokio::test]
 async fn when_all_machines_fail_only_a_share_of_them_is_ejected() {
     let eject = Eject { failures: 1, share_max: 50, ..Eject::default() };
