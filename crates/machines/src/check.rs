@@ -74,6 +74,8 @@ pub struct CheckReport {
     pub name: String,
     /// The result.
     pub status: CheckStatus,
+    /// Whether it was another one before, and not only said otherwise.
+    pub changed: bool,
     /// What the machine said, or why it failed: one line, the first bytes of a body included.
     pub output: String,
 }
@@ -149,7 +151,7 @@ impl Watch {
         let changed = self.last.as_ref().is_none_or(|(last, _)| *last != status);
         self.last = now;
         let name = self.check.name.clone();
-        let report = CheckReport { name, status, output: output.clone() };
+        let report = CheckReport { name, status, changed, output: output.clone() };
         self.record.tell(Change::Checked(report));
         if changed {
             let (level, text) = line(&self.check, status, &output);

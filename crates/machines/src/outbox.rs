@@ -106,7 +106,12 @@ mod tests {
         outbox.push(event(&machine, ready.clone()));
         let checked = |name: &str, output: usize| {
             let (name, output) = (name.to_owned(), output.to_string());
-            Change::Checked(CheckReport { name, status: CheckStatus::Critical, output })
+            Change::Checked(CheckReport {
+                name,
+                status: CheckStatus::Critical,
+                changed: true,
+                output,
+            })
         };
         for number in 0..100 {
             outbox.push(event(&machine, checked("a", number)));

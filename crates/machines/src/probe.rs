@@ -13,9 +13,10 @@ use tokio::net::TcpStream;
 use crate::check::{CheckSpec, ProbeSpec};
 use crate::lapse::rounded;
 
-/// A response head that is longer is none.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-const FIELDS_MAX: usize = 64;
+/// A response head that is longer is none, as in the gateway.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+const FIELDS_MAX: usize = 128;
+const INTERIMS_MAX: u32 = 16;
 /// Of a body so much is read, to be polite to who writes it, and so much of it is kept, for who asks why.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 const BODY_BYTES_SHOWN: usize = 256;
@@ -98,13 +99,17 @@ enum Framing {
 impl Answer {
     /// Reads up to the end of the head, past interim ones.
     async fn read(stream: &mut TcpStream) -> io::Result<Self> {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut interims) = (Vec::new(), 0);
         loop {
             while let Some((answer, length)) = Self::parse(&bytes)? {
                 bytes.drain(..length);
                 // RFC 9110 section 15.2: the final one follows; 101 is final, and nobody asked for it.
                 if !(100..200).contains(&answer.status) || answer.status == 101 {
                     return Ok(Self { body: bytes, ..answer });
+                }
+                interims += 1;
+                if interims > INTERIMS_MAX {
+                    return Err(io::Error::other("no final response follows its interim ones"));
                 }
             }
             if bytes.len() >= HEAD_BYTES_MAX {

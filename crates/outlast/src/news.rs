@@ -41,7 +41,11 @@ impl News {
     }
 
     pub(crate) fn checked(self, machine: &str, report: &CheckReport) {
-        let CheckReport { name, status, output } = report;
+        let CheckReport { name, status, changed, output } = report;
+        // Many an answer tells the time, or how long the app has run.
+        if !changed {
+            return;
+        }
         let (check, status) = (name.as_str(), status.name());
         match self {
             Self::Loud => tracing::info!(machine, check, status, output, "the machine was checked"),
