@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::health::{Eject, HealthCheck, Retry};
+use crate::pattern::PathPattern;
 use crate::proxies::{HeaderName, Network};
 use crate::route::{ConnectionClocks, Routes};
 
@@ -236,34 +237,6 @@ pub struct Reserve {
     pub slots: u32,
     /// `reserve.paths`.
     pub paths: Vec<PathPattern>,
-}
-
-/// A path whose segments may be `*`, which stands for exactly one non-empty segment, and whose last segment may be `**`,
-/// which stands for any further segments, or none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathPattern(pub(crate) String);
-
-impl From<&str> for PathPattern {
-    fn from(pattern: &str) -> Self {
-        Self(pattern.to_owned())
-    }
-}
-
-impl PathPattern {
-    /// Whether `path` (without query) matches.
-    #[must_use]
-    pub fn matches(&self, path: &str) -> bool {
-        let (pattern, takes_rest) = match self.0.strip_suffix("/**") {
-            Some(pattern) => (pattern, true),
-            None => (self.0.as_str(), false),
-        };
-        let mut segments = path.split('/');
-        let all = pattern.split('/').all(|want| match segments.next() {
-            Some(got) => want == got || (want == "*" && !got.is_empty()),
-            None => false,
-        });
-        all && (takes_rest || segments.next().is_none())
-    }
 }
 
 /// The desktop's agent.

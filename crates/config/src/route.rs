@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plan::PathPattern;
+use crate::pattern::PathPattern;
 
 /// The routes of a service, and what holds where none matches.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use crate::duration::{DurationError, format_duration, parse_duration};
-use crate::plan::PathPattern;
+use crate::pattern::PathPattern;
 use crate::read::{integer_of, kind_name, listed};
 
 /// Why a text is not the setting it should be.

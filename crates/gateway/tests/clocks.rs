@@ -97,6 +97,23 @@ async fn lifetime_includes_the_queue_and_is_answered_504_there() {
 }
 
 #[tokio::test]
+async fn another_spelling_of_a_path_has_its_routes_clocks_and_reaches_the_machine_as_it_is() {
+    let mut plan = http(|_| {});
+    let clocks = RouteClocks { response_head: SOON, ..RouteClocks::default() };
+    let settings = RouteSettings { clocks, ..RouteSettings::default() };
+    plan.services[0].routes.routes.push(Route { path: Some("/lt/*".into()), settings });
+    let rig = Rig::start(plan).await;
+    let mut client = rig.client().await;
+    client.send("GET /l%74/tick HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let mut machine = rig.machine.accept().await;
+    let head = machine.read_head().await;
+    assert!(head.starts_with("GET /l%74/tick HTTP/1.1\r\n"), "{head}");
+    let (head, _) = client.read_message().await;
+    assert!(head.starts_with("HTTP/1.1 504 "), "{head}");
+    ended_by(rig, "response_head").await;
+}
+
+#[tokio::test]
 async fn write_stall_cuts_a_client_that_takes_nothing() {
     // Longer than the machine below tries to send more.
     let rig = Rig::start(http(|clocks| clocks.write_stall = Some(Duration::from_secs(2)))).await;
