@@ -24,6 +24,15 @@ impl PathPattern {
         all && (takes_rest || segments.next().is_none())
     }
 
+    /// Whether it matches whatever the other one does.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let ((wide, takes_rest), (narrow, has_rest)) = (self.parts(), other.parts());
+        let mut segments = narrow.split('/');
+        let all =
+            wide.split('/').all(|want| segments.next().is_some_and(|got| is_within(want, got)));
+        all && (takes_rest || (!has_rest && segments.next().is_none()))
+    }
+
     /// The segments before a last `**`, and whether there is one.
     fn parts(&self) -> (&str, bool) {
         match self.0.strip_suffix("/**") {
@@ -100,6 +109,73 @@ mod tests {
         ];
         for (pattern, path, want) in table {
             assert_eq!(PathPattern::from(pattern).matches(path), want, "{pattern} {path}");
+        }
+    }
+    #[test]
+    fn patterns_cover_those_that_match_no_other_path() {
+        let table = [
+            ("/a", "/a", true),
+            ("/a", "/%61", true),
+            ("/a", "/b", false),
+            ("/a", "/a/", false),
+            ("/a", "/*", false),
+            ("/a", "/a/**", false),
+            ("/a/*", "/a/b", true),
+            ("/a/*", "/a/*", true),
+            ("/a/*", "/a/", false),
+            ("/a/*", "/a", false),
+            ("/a/*", "/a/b/c", false),
+            ("/a/*", "/a/**", false),
+            ("/a/*", "/a/*/**", false),
+            ("/*/b", "/a/*", false),
+            ("/*/*", "/*/b", true),
+            ("/a/**", "/a", true),
+            ("/a/**", "/a/", true),
+            ("/a/**", "/a/b", true),
+            ("/a/**", "/a/*/c", true),
+            ("/a/**", "/a/**", true),
+            ("/a/**", "/a/*/**", true),
+            ("/a/**", "/ab", false),
+            ("/a/**", "/**", false),
+            ("/a/b/**", "/a/**", false),
+            ("/a/*/**", "/a/**", false),
+            ("/a/*/**", "/a/b/**", true),
+            ("/a/*/**", "/a//**", false),
+            ("/**", "/", true),
+            ("/**", "/*", true),
+            ("/**", "/**", true),
+            ("/**", "/a/*/c/**", true),
+        ];
+        for (wide, narrow, want) in table {
+            let (wide, narrow) = (PathPattern::from(wide), PathPattern::from(narrow));
+            assert_eq!(wide.covers(&narrow), want, "{wide:?} {narrow:?}");
+        }
+    }
+
+    #[test]
+    fn what_covers_is_what_matches_all_that_the_other_does() {
+        let segments = ["", "a", "b", "*"];
+        let mut patterns = vec![String::new()];
+        let mut paths = vec![String::new()];
+        for length in 0..3 {
+            let longer = |known: &[String], further: &[&str]| -> Vec<String> {
+                let last = known.iter().filter(|one| one.matches('/').count() == length);
+                last.flat_map(|one| further.iter().map(move |end| format!("{one}/{end}"))).collect()
+            };
+            patterns.extend(longer(&patterns, &segments));
+            paths.extend(longer(&paths, &["", "a", "b", "c"]));
+        }
+        // Deep enough for one segment more than any pattern has.
+        paths.extend(paths.clone().iter().map(|path| format!("{path}/c")));
+        let rests = patterns.iter().map(|pattern| format!("{pattern}/**"));
+        let patterns: Vec<_> = patterns.iter().skip(1).cloned().chain(rests).collect();
+        let patterns: Vec<_> = patterns.iter().map(|one| PathPattern::from(one.as_str())).collect();
+        for wide in &patterns {
+            for narrow in &patterns {
+                let mut matched = paths.iter().filter(|path| narrow.matches(path));
+                let want = matched.all(|path| wide.matches(path));
+                assert_eq!(wide.covers(narrow), want, "{wide:?} {narrow:?}");
+            }
         }
     }
 }

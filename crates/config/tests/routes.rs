@@ -138,3 +138,28 @@ fn a_route_that_never_matches_is_warned_of() {
     let [note] = notes.as_slice() else { panic!("{notes:?}") };
     assert!(note.to_string().contains("this route never matches"), "{note}");
 }
+
+#[test]
+fn a_route_behind_a_wider_one_is_warned_of() {
+    let warned = |text: &str| {
+        let env = BTreeMap::new();
+        let outlast = Some(SourceText::new("outlast.toml", text));
+        let flags = Flags::default();
+        let checked = check(&Sources { fly: None, outlast, env: &env, flags });
+        let notes = checked.unwrap().notes;
+        notes.iter().any(|note| note.to_string().contains("this route never matches"))
+    };
+    let table = [
+        ("path = \"/a/**\"", "path = \"/a/b\"", true),
+        ("path = \"/a/*\"", "path = \"/a/b\"", true),
+        ("path = \"/**\"", "service = \"http\"\npath = \"/a\"", true),
+        ("path = \"/a/*\"", "path = \"/a/b/c\"", false),
+        ("path = \"/a/*\"", "path = \"/a/**\"", false),
+        ("service = \"http\"\npath = \"/**\"", "path = \"/a\"", false),
+        ("path = \"/**\"", "clocks.head = \"3s\"", false),
+    ];
+    for (first, second, want) in table {
+        let text = format!("[[route]]\n{first}\n[[route]]\n{second}\n");
+        assert_eq!(warned(&text), want, "{text}");
+    }
+}

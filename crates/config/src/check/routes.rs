@@ -208,19 +208,20 @@ fn is_about(route: &outlast::Route, service: &str) -> bool {
     route.service.as_ref().is_none_or(|wanted| wanted.value == service)
 }
 
-/// Whether whatever the later one matches, the earlier one does.
+/// Whether whatever the later one matches, the earlier one does. `/**` does not stand for all that a route without a path
+/// is about: that one's connection clocks, raw TCP, and `OPTIONS *` have no path.
 fn is_shadow(earlier: &outlast::Route, later: &outlast::Route) -> bool {
     let same_service = match (&earlier.service, &later.service) {
         (None, _) => true,
         (Some(earlier), Some(later)) => earlier.value == later.value,
         (Some(_), None) => false,
     };
-    let same_path = match (&earlier.path, &later.path) {
+    let within_path = match (&earlier.path, &later.path) {
         (None, _) => true,
-        (Some(earlier), Some(later)) => earlier.value == later.value,
+        (Some(earlier), Some(later)) => earlier.value.covers(&later.value),
         (Some(_), None) => false,
     };
-    same_service && same_path
+    same_service && within_path
 }
 
 fn overlaid(rest: &RouteSettings, written: &outlast::Route) -> RouteSettings {
