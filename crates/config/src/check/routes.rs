@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Checker, Picked};
 use crate::diagnostic::Diagnostic;
+use crate::duration::format_duration;
 use crate::fly::HttpOptions;
 use crate::outlast;
 use crate::plan::ServiceKind;
@@ -14,6 +15,9 @@ use crate::source::{Located, Origin};
 
 /// More often a sign of life tells nothing, and costs what a chunk does.
 const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
+
+/// Nothing of an exchange is over so soon, and a clock that goes off all the time is work for nothing.
+const CLOCK_MIN: Duration = Duration::from_millis(10);
 
 /// What `outlast.toml` says of clocks and routes, for whatever services there are.
 #[derive(Debug, Clone)]
@@ -137,6 +141,16 @@ impl Checker<'_> {
         }
     }
 
+    /// Refuses a clock of exchanges that is on and too short to be meant.
+    pub(super) fn check_clock(&mut self, key: &str, clock: Duration, origin: Origin) {
+        if clock.is_zero() || clock >= CLOCK_MIN {
+            return;
+        }
+        let least = format_duration(CLOCK_MIN);
+        let error = Diagnostic::error(format!("`{key}` is shorter than {least}")).at(origin);
+        self.say(error.hint("\"0s\" turns it off; what is alive may need seconds"));
+    }
+
     fn check_route_clocks(&mut self, route: &outlast::Route) {
         for (name, clock) in [("connect", &route.clocks.connect), ("head", &route.clocks.head)] {
             let Some(clock) = clock.as_ref().filter(|clock| clock.value.is_zero()) else {
@@ -145,6 +159,16 @@ impl Checker<'_> {
             let error = format!("`route.clocks.{name}` is zero, and nothing happens in no time");
             let error = Diagnostic::error(error).at(self.outlast_at(&clock.span));
             self.say(error.hint("remove it: `[clocks]` then holds"));
+        }
+        for (name, clock) in [
+            ("response_head", &route.clocks.response_head),
+            ("chunk_gap", &route.clocks.chunk_gap),
+            ("lifetime", &route.clocks.lifetime),
+            ("write_stall", &route.clocks.write_stall),
+        ] {
+            let Some(clock) = clock else { continue };
+            let origin = self.outlast_at(&clock.span);
+            self.check_clock(&format!("route.clocks.{name}"), clock.value, origin);
         }
         if let Some(beat) = &route.heartbeat
             && !beat.value.is_zero()

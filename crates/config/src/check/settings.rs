@@ -137,10 +137,10 @@ impl Checker<'_> {
             connect: self.pick_positive("clocks.connect", clocks.connect).value,
             head: self.pick_positive("clocks.head", clocks.head),
             keep_alive: self.pick("clocks.keep_alive", None, clocks.keep_alive).value,
-            response_head: self.pick("clocks.response_head", None, clocks.response_head).value,
-            chunk_gap: self.pick("clocks.chunk_gap", None, clocks.chunk_gap),
-            lifetime: self.pick("clocks.lifetime", None, clocks.lifetime).value,
-            write_stall: self.pick("clocks.write_stall", None, clocks.write_stall).value,
+            response_head: self.pick_clock("clocks.response_head", clocks.response_head).value,
+            chunk_gap: self.pick_clock("clocks.chunk_gap", clocks.chunk_gap),
+            lifetime: self.pick_clock("clocks.lifetime", clocks.lifetime).value,
+            write_stall: self.pick_clock("clocks.write_stall", clocks.write_stall).value,
             routes: written.routes.clone(),
         }
     }
@@ -218,6 +218,17 @@ impl Checker<'_> {
             let default = keys::entry(key).default;
             self.say(error.at(picked.origin.clone()).hint(format!("the default is {default}")));
         }
+        picked
+    }
+
+    /// A clock of exchanges, which zero turns off.
+    fn pick_clock(
+        &mut self,
+        key: &'static str,
+        written: Option<Located<Duration>>,
+    ) -> Picked<Duration> {
+        let picked = self.pick(key, None, written);
+        self.check_clock(key, picked.value, picked.origin.clone());
         picked
     }
 
