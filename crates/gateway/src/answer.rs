@@ -10,7 +10,7 @@ use outlast_observe::{ConnectionClose, RequestId};
 use outlast_runtime::clock;
 
 /// How long a client may take to read an answer and to close after it.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// So much is thrown away after an answer: more than was on its way when the client could read it, 125 MB/s over 100 ms.
 const CLOSE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// It is thrown away in pieces of so much.

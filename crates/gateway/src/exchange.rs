@@ -260,6 +260,8 @@ impl Live {
                     Cut::Connect(error)
                 })?;
                 self.exchange.replay(lane.service.replay_rule(self.tried.len() + 1));
+                // The next machine has answered nothing, and all its time.
+                (self.answered, self.clocks) = (false, Clocks::default());
                 other
             }
             cut => {

@@ -5,7 +5,7 @@
 //! another answer could suit better; and only once it has waited for a while. A machine's body follows in the same response if
 //! it is of that type. Whatever else happens is told by a last message, and the response is cut: it never looks whole.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -154,10 +154,10 @@ impl Notice {
         client: &mut T,
         record: &Record,
     ) -> Result<(), Interrupted> {
-        let unsent = std::mem::take(&mut self.unsent);
-        let written = answer::write(client, &unsent).await;
-        record.sent(written);
-        if written == unsent.len() { Ok(()) } else { Err(Interrupted::gone(None)) }
+        // What was written is known at every moment: who gives up amid a chunk must not put a last word into it.
+        let flush = poll_fn(|cx| self.poll_flush(cx, client, record));
+        let flushed = clock::timeout(answer::CLOSE_TIMEOUT, flush).await;
+        flushed.unwrap_or(Err(Interrupted::gone(None)))
     }
 }
 

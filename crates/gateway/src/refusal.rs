@@ -156,7 +156,11 @@ pub(crate) fn failed(outcome: Outcome, id: RequestId, region: &str) -> Option<An
     let problem = Problem {
         status,
         kind: outcome.name(),
-        title: "the machine did not answer",
+        title: match outcome {
+            // It may not have reached any machine.
+            Outcome::TimedOut(TimedClock::Lifetime) => "the exchange took too long",
+            _ => "the machine did not answer",
+        },
         detail: detail.to_owned(),
         proxy_error: error,
         retry_after: None,

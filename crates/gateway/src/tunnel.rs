@@ -53,7 +53,7 @@ impl<T: Transport> Transport for Speaker<'_, T> {
             }
         }
         let client = &*self.client;
-        let reset = || (client.presence() == Presence::Gone).then(|| ErrorKind::ConnectionReset);
+        let reset = || (client.presence() == Presence::Gone).then_some(ErrorKind::ConnectionReset);
         self.vigil.poll(cx, || true, reset).map(|kind| Err(kind.into()))
     }
 
