@@ -3,10 +3,11 @@
 //! One task looks at the sockets of all services once a second, by one dump of the kernel's. It remembers only those that are not
 //! done; so silent streams take no memory. Who asks for the states gets those of a look that is at most a second old.
 
+mod known;
 mod socket;
 mod state;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,7 +21,8 @@ use outlast_sockets::{Dump, DumpError, Query, Socket};
 
 use crate::gateway::Shared;
 use crate::ledger::{Checker, UpstreamSocket};
-use socket::{Look, Reading, Suspect, is_suspect};
+use known::{Known, Sought};
+use socket::{Look, Reading};
 use state::{Ends, Facts, State, Unanswered};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -42,9 +44,7 @@ struct Watch {
     kernel: Kernel,
     number: u32,
     last: Option<Instant>,
-    suspects: HashMap<Key, Suspect>,
-    /// Of all sockets, while somebody asks for it.
-    readings: Option<HashMap<Key, Reading>>,
+    known: Known,
     asked: Option<Instant>,
 }
 
@@ -61,13 +61,6 @@ enum Kernel {
         why: String,
         until: Instant,
     },
-}
-
-/// A socket as exchanges know it: its other end, and its port at ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    peer: SocketAddr,
-    port: u16,
 }
 
 impl fmt::Debug for Living {
@@ -154,8 +147,8 @@ impl Living {
     ) -> Looked {
         let mut watch = self.watch();
         let is_whole = watch.look(shared, upstream);
-        let suspects = watch.suspects.values();
         let Some(now) = watch.last else { return Looked { is_whole, due: None } };
+        let suspects = watch.known.suspects();
         if suspects.clone().any(|suspect| suspect.reading.has_vanished()) {
             watch.release(shared);
         }
@@ -174,7 +167,7 @@ impl Living {
         let mut watch = self.watch();
         let now = clock::now();
         watch.asked = Some(now);
-        let is_fresh = watch.readings.is_some()
+        let is_fresh = watch.known.is_complete()
             && watch.last.is_some_and(|last| now.duration_since(last) < LOOK_INTERVAL);
         if !is_fresh {
             watch.look(shared, None);
@@ -203,69 +196,41 @@ impl Watch {
         let now = clock::now();
         let look = Look { number: self.number.wrapping_add(1), now, last: self.last };
         let is_asked = self.asked.is_some_and(|asked| now.duration_since(asked) < ASKED_INTERVAL);
-        let mut readings = is_asked.then(HashMap::new);
-        let Self { kernel, suspects, .. } = self;
+        let Self { kernel, known, .. } = self;
         let clients: Vec<_> = shared.addresses.iter().map(|address| address.port()).collect();
+        known.begin(look, is_asked);
         let told = kernel.ask(now, &query(shared), |socket| {
             if let Some(upstream) = &mut upstream
                 && !clients.contains(&socket.local.port())
             {
                 upstream.push(UpstreamSocket::from(socket));
             }
-            let is_suspect = is_suspect(socket);
-            // Nothing is remembered of most sockets, and nothing to be told.
-            if !is_suspect && suspects.is_empty() && readings.is_none() {
-                return;
-            }
-            let key = Key { peer: socket.peer, port: socket.local.port() };
-            let seen = Suspect::see(socket, suspects.get(&key), look);
-            if let (Some(readings), Some(seen)) = (&mut readings, &seen) {
-                readings.insert(key, seen.reading);
-            }
-            match seen.filter(|_| is_suspect) {
-                Some(seen) => {
-                    suspects.insert(key, seen);
-                }
-                None => {
-                    suspects.remove(&key);
-                }
-            }
+            known.see(socket);
         });
+        self.number = look.number;
         match told {
             Told::Whole => {
-                (self.number, self.last, self.readings) = (look.number, Some(now), readings);
-                // One that a dump has missed, because another one beside it was closed, is remembered for another look.
-                suspects.retain(|_, suspect| look.number.wrapping_sub(suspect.seen) <= 1);
-                if suspects.len() < suspects.capacity() / 4 {
-                    suspects.shrink_to_fit();
-                }
+                self.last = Some(now);
+                known.complete();
             }
-            Told::Failed => self.readings = None,
-            Told::Silent => {
-                self.readings = None;
-                suspects.clear();
-            }
+            Told::Failed => known.fail(),
+            Told::Silent => known.forget(),
         }
         matches!(told, Told::Whole)
     }
 
     /// What the last look has told of the two ends of an exchange.
     fn ends(&self, shared: &Shared, record: &Record) -> Ends {
-        let reading = |key: Key| match &self.readings {
-            Some(readings) => readings.get(&key).copied(),
-            None => {
-                let suspect = self.suspects.get(&key).filter(|suspect| suspect.seen == self.number);
-                suspect.map(|suspect| suspect.reading)
-            }
-        };
-        let client = reading(Key {
+        let listener = canonical(shared.addresses[record.service()]);
+        let client = self.known.find(Sought {
             peer: canonical(record.client()),
-            port: shared.addresses[record.service()].port(),
+            port: listener.port(),
+            local: (!listener.ip().is_unspecified()).then(|| listener.ip()),
         });
         let machine = record.port().zip(record.machine()).and_then(|(port, machine)| {
             let service = &shared.services[record.service()];
             let peer = canonical(service.address(MachineKey(machine.0)));
-            reading(Key { peer, port })
+            self.known.find(Sought { peer, port, local: None })
         });
         Ends { client, machine }
     }

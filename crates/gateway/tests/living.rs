@@ -10,9 +10,17 @@ use outlast_config::{Accounting, ServiceKind};
 use outlast_observe::{Ending, Record};
 use outlast_protocol::pool;
 use outlast_testkit::{ScriptedMachine, Wire, eventually};
+#[cfg(target_os = "linux")]
+use tokio::{io::AsyncWriteExt, net::TcpSocket};
 
 fn requests(hard: u32) -> outlast_config::Plan {
     plan(ServiceKind::Http, Accounting::Requests, 0, hard)
+}
+
+#[cfg(target_os = "linux")]
+fn only_or_none(rig: &Rig) -> Option<pool::Exchange> {
+    let mut exchanges = rig.observe.exchanges();
+    exchanges.pop().filter(|_| exchanges.is_empty())
 }
 
 fn only(rig: &Rig) -> pool::Exchange {
@@ -113,6 +121,59 @@ async fn a_client_that_comes_by_ipv4_to_an_ipv6_listener_is_found() {
         drop((client, machine));
         rig.in_flight(0).await;
     }
+    rig.finish().await;
+}
+
+/// A kernel uses one port for connections to two of our addresses.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn two_connections_of_one_client_port_are_told_apart_or_not_told_of() {
+    let mut plan = requests(10);
+    plan.services[0].listen = "0.0.0.0:0".parse().expect("an address");
+    let rig = Rig::start(plan).await;
+    let port = rig.gateway.addresses()[0].port();
+    let first = TcpSocket::new_v4().expect("a socket");
+    first.set_reuseaddr(true).expect("allowed");
+    first.bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+    let shared = first.local_addr().expect("bound");
+    let second = TcpSocket::new_v4().expect("a socket");
+    second.set_reuseaddr(true).expect("allowed");
+    second.bind(shared).expect("shared");
+    let mut streams = Vec::new();
+    for (socket, ip) in [(first, [127, 0, 0, 1]), (second, [127, 0, 0, 5])] {
+        let mut stream = socket.connect((ip, port).into()).await.expect("accepted");
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+        let mut machine = rig.machine.accept().await;
+        machine.read_head().await;
+        streams.push((stream, machine));
+    }
+    eventually("of two that are well it is told that they are", || {
+        let exchanges = rig.observe.exchanges();
+        let is_well = |one: &pool::Exchange| {
+            one.client == shared.to_string()
+                && one.client_socket.is_some_and(|socket| socket.unanswered_ms.is_none())
+        };
+        exchanges.len() == 2 && exchanges.iter().all(is_well)
+    })
+    .await;
+    // One takes nothing: whose socket that is cannot be told.
+    let (_, machine) = &mut streams[0];
+    machine.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await;
+    let push = async { machine.send("x".repeat(64 << 20)).await };
+    let seen = eventually("they differ", || {
+        rig.observe.exchanges().iter().all(|one| one.client_socket.is_none())
+    });
+    tokio::select! {
+        () = push => panic!("all of it cannot be taken"),
+        () = seen => {}
+    }
+    // The other one is gone: no doubt is left.
+    drop(streams.pop());
+    eventually("a slow reader", || {
+        only_or_none(&rig).is_some_and(|one| one.state == "slow reader")
+    })
+    .await;
+    drop(streams);
     rig.finish().await;
 }
 
