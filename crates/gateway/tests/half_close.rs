@@ -47,6 +47,21 @@ async fn who_is_kept_gets_its_whole_answer() {
     rig.finish().await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_is_kept_is_told_to_have_finished() {
+    let rig = rig(HalfClose::Keep, 10).await;
+    let (client, machine) = asked(&rig).await;
+    let exchange = || rig.observe.exchanges().remove(0);
+    let client_has_finished = || exchange().client_socket.is_some_and(|socket| socket.finished);
+    eventually("its end of file is told", client_has_finished).await;
+    let exchange = exchange();
+    assert!(exchange.evidence.ends_with("; the client has finished"), "{}", exchange.evidence);
+    assert!(!exchange.machine_socket.expect("told").finished);
+    drop((client, machine));
+    rig.finish().await;
+}
+
 #[tokio::test]
 async fn who_is_kept_keeps_its_place_in_the_queue() {
     let rig = rig(HalfClose::Keep, 1).await;

@@ -203,6 +203,9 @@ pub struct Socket {
     pub waiting_ms: Option<u64>,
     /// Received by the kernel and not read by the gateway, which reads no more than the other end takes.
     pub unread_bytes: u64,
+    /// The peer has closed its sending direction. Whether it still reads is not known.
+    #[serde(default)]
+    pub finished: bool,
     /// Probes without an answer.
     pub probes: u32,
     /// Retransmissions without an answer.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use outlast_protocol::pool;
 use outlast_runtime::clock::Instant;
-use outlast_sockets::{Info, Socket, Timer};
+use outlast_sockets::{Info, Socket, TcpState, Timer};
 
 use crate::listener::KEEPALIVE_TIME;
 
@@ -49,6 +49,8 @@ pub(crate) struct Reading {
     pub(crate) unacked: u32,
     pub(crate) unsent: u32,
     pub(crate) unread: u32,
+    /// The peer has closed its sending direction, or the connection.
+    pub(crate) finished: bool,
     pub(crate) retransmits: u8,
     pub(crate) last_sent: Duration,
     pub(crate) last_heard: Duration,
@@ -99,6 +101,10 @@ fn question(socket: &Socket, info: &Info) -> Option<Question> {
     }
 }
 
+fn has_finished(state: TcpState) -> bool {
+    matches!(state, TcpState::CloseWait | TcpState::LastAck | TcpState::Closing)
+}
+
 impl Suspect {
     /// What is known of a socket, together with what is remembered of it. None: the kernel tells nothing.
     pub(crate) fn see(socket: &Socket, remembered: Option<&Self>, look: Look) -> Option<Self> {
@@ -116,6 +122,7 @@ impl Suspect {
             unacked: socket.send_queue - unsent,
             unsent,
             unread: socket.receive_queue,
+            finished: has_finished(socket.state),
             retransmits: info.retransmits,
             last_sent: info.last_data_sent,
             last_heard: info.last_heard(),
@@ -205,6 +212,7 @@ impl Reading {
             unsent_bytes: self.unsent.into(),
             waiting_ms: self.waiting.map(milliseconds),
             unread_bytes: self.unread.into(),
+            finished: self.finished,
             probes: probes.into(),
             retransmits: self.retransmits.into(),
             last_heard_ms: milliseconds(self.last_heard),

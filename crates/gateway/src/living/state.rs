@@ -87,6 +87,11 @@ impl State {
         let mut words = format!("{}: ", self.name());
         // Writing to a string succeeds.
         self.explain(&mut words, facts, ends).ok();
+        for (name, end) in [("client", &ends.client), ("machine", &ends.machine)] {
+            if end.is_some_and(|reading| reading.finished) {
+                write!(words, "; the {name} has finished").ok();
+            }
+        }
         words
     }
 

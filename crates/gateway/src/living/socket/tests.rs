@@ -118,6 +118,23 @@ fn nothing_is_remembered_of_those_who_owe_nothing() {
 }
 
 #[test]
+fn a_peer_has_finished_once_its_end_of_file_has_come() {
+    use TcpState::{CloseWait, Closing, Established, FinWait1, FinWait2, LastAck};
+    for (state, finished) in [
+        (Established, false),
+        (FinWait1, false),
+        (FinWait2, false),
+        (CloseWait, true),
+        (LastAck, true),
+        (Closing, true),
+    ] {
+        let socket = Socket { state, ..healthy(seconds(0)) };
+        let reading = Looks::new().see(0.0, &socket);
+        assert_eq!((reading.finished, reading.view().finished), (finished, finished), "{state:?}");
+    }
+}
+
+#[test]
 fn a_kernel_that_tells_nothing_accuses_nobody() {
     let socket = Socket { info: None, ..in_flight(seconds(60), seconds(60), 1) };
     let look = Look { number: 1, now: clock::now(), last: None };

@@ -21,6 +21,7 @@ const HEALTHY: Reading = Reading {
     unacked: 0,
     unsent: 0,
     unread: 0,
+    finished: false,
     retransmits: 0,
     last_sent: ms(3_000),
     last_heard: ms(3_000),
@@ -153,6 +154,18 @@ fn the_evidence_is_words_with_numbers() {
             unanswered(KeepAlive(1), 3_000),
             None,
             "thinking: silent for 12 s, 1 keepalive probe unanswered for 3.0 s, last ACK 6.0 s ago",
+        ),
+        (
+            streaming(12_000),
+            Reading { finished: true, ..HEALTHY },
+            None,
+            "thinking: silent for 12 s, all acknowledged, client heard 3.0 s ago; the client has finished",
+        ),
+        (
+            streaming(0),
+            waiting(4_000),
+            Some(Reading { finished: true, ..HEALTHY }),
+            "slow reader: 65,536 bytes wait for 4.0 s, last ACK 3.0 s ago; the machine has finished",
         ),
     ] {
         let ends = Ends { client: Some(client), machine };
