@@ -257,46 +257,6 @@ async fn who_waits_gets_the_place_that_comes_free_and_who_leaves_leaves_nothing(
 }
 
 #[tokio::test]
-async fn control_calls_pass_a_full_service() {
-    let mut plan = refuse_at_once(requests(0, 1));
-    let checked = outlast_config::Reserve { slots: 2, paths: vec!["/api/abort/*".into()] };
-    plan.reserve = checked;
-    let rig = Rig::start(plan).await;
-    let mut client = rig.client().await;
-    let _held = dispatched(&rig, &mut client).await;
-    let mut abort = rig.client().await;
-    abort.send("POST /api/abort/q1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await;
-    let mut machine = rig.machine.accept().await;
-    machine.read_head().await;
-    assert_eq!((rig.service().in_flight, rig.service().reserve_in_use), (1, 1));
-    machine.send(SHORT).await;
-    assert_eq!(abort.read_message().await.1, "hi");
-    drop(client);
-    rig.finish().await;
-}
-
-/// A finished control call once kept its place of the reserve while its connection lingered, and the next one waited.
-#[tokio::test]
-async fn in_connections_a_control_call_leaves_its_place_to_the_next_at_once() {
-    let mut plan = refuse_at_once(connections(0, 1));
-    plan.reserve = outlast_config::Reserve { slots: 1, paths: vec!["/api/abort/*".into()] };
-    let rig = Rig::start(plan).await;
-    let mut client = rig.client().await;
-    let _held = dispatched(&rig, &mut client).await;
-    for _ in 0..3 {
-        let mut abort = rig.client().await;
-        abort.send("POST /api/abort/q1 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await;
-        let mut machine = rig.machine.accept().await;
-        machine.read_head().await;
-        machine.send(SHORT).await;
-        assert_eq!(abort.read_message().await.1, "hi");
-        assert_eq!(machine.read_to_end().await.as_deref(), Ok(""), "its connection is closed");
-    }
-    drop(client);
-    rig.finish().await;
-}
-
-#[tokio::test]
 async fn a_client_that_goes_releases_its_machine_at_once() {
     let rig = Rig::start(requests(0, 0)).await;
     for reset in [false, true] {
