@@ -124,6 +124,22 @@ fn a_route_may_be_about_one_service() {
 }
 
 #[test]
+fn of_two_routes_for_all_paths_the_first_has_the_connections_too() {
+    let plan = plan(
+        None,
+        r#"
+        [[route]]
+        clocks.head = "2s"
+        [[route]]
+        clocks.head = "9s"
+        clocks.keep_alive = "9s"
+        "#,
+    );
+    let clocks = plan.services[0].clocks;
+    assert_eq!((clocks.head, clocks.keep_alive), (Duration::from_secs(2), Duration::from_secs(60)));
+}
+
+#[test]
 fn a_route_that_never_matches_is_warned_of() {
     let env = BTreeMap::new();
     let text =

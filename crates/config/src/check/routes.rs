@@ -72,15 +72,15 @@ impl Checker<'_> {
                 connection.keep_alive = value(clocks.keep_alive.as_ref(), connection.keep_alive);
             }
             let settings = overlaid(&rest, written);
+            let path = written.path.as_ref().map(|path| path.value.clone());
+            let is_for_all = path.is_none();
             match kind {
-                ServiceKind::Http => {
-                    let path = written.path.as_ref().map(|path| path.value.clone());
-                    routes.push(Route { path, settings });
-                }
-                ServiceKind::Tcp => {
-                    rest = settings;
-                    break;
-                }
+                ServiceKind::Http => routes.push(Route { path, settings }),
+                ServiceKind::Tcp => rest = settings,
+            }
+            // No later one counts.
+            if is_for_all {
+                break;
             }
         }
         (connection, Routes { routes, rest })

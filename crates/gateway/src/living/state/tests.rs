@@ -155,6 +155,15 @@ fn the_evidence_is_words_with_numbers() {
             None,
             "thinking: silent for 12 s, 1 keepalive probe unanswered for 3.0 s, last ACK 6.0 s ago",
         ),
+    ] {
+        let ends = Ends { client: Some(client), machine };
+        assert_eq!(State::new(&facts, &ends).evidence(&facts, &ends), words);
+    }
+}
+
+#[test]
+fn who_has_finished_is_told_of() {
+    for (facts, client, machine, words) in [
         (
             streaming(12_000),
             Reading { finished: true, ..HEALTHY },
