@@ -214,13 +214,13 @@ impl Gateway {
         }
     }
 
-    /// Looks at all sockets once a second, ends the exchanges of peers that have vanished, and compares the ledger with the
-    /// sockets. Never ends.
+    /// Looks at all sockets once a second, and twice a minute while nothing happens, ends the exchanges of peers that have
+    /// vanished, and compares the ledger with the sockets. Never ends.
     ///
     /// # Cancel safety
     /// Dropping the future stops the looks.
     pub fn watch_sockets(&self) -> impl Future<Output = ()> + Send + use<> {
-        living::watch(Arc::clone(&self.shared))
+        living::watch(Arc::clone(&self.shared), self.workers.activity())
     }
 
     /// Admits nothing more and waits until every exchange has ended, at most `drain.grace`.

@@ -124,6 +124,11 @@ impl Checker {
         self.shared.observe.set_ledger_unhealed(unhealed);
     }
 
+    /// Whether everything added up at the last check.
+    pub(crate) fn suspects_nothing(&self) -> bool {
+        self.suspicions.is_empty()
+    }
+
     /// What does not add up at this moment.
     fn compare(&self, sockets: Option<&[UpstreamSocket]>) -> Vec<Finding> {
         let records = self.shared.observe.records();

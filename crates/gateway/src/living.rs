@@ -1,11 +1,14 @@
 //! The living and the dead: which peers answer, in which state each exchange is, and the end of those whose peer has vanished.
 //!
 //! One task looks at the sockets of all services once a second, by one dump of the kernel's. It remembers only those that are not
-//! done; so silent streams take no memory. Who asks for the states gets those of a look that is at most a second old.
+//! done; so silent streams take no memory. Who asks for the states gets those of a look that is at most a second old. While no
+//! thread has had anything to do since a look that found all well, looks are rare: so silent streams take no CPU either.
 
 mod known;
 mod socket;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +19,7 @@ use std::time::Duration;
 use outlast_admission::MachineKey;
 use outlast_observe::{Ending, EvidenceSource, Record};
 use outlast_protocol::pool;
+use outlast_runtime::Activity;
 use outlast_runtime::clock::{self, Instant};
 use outlast_sockets::{Dump, DumpError, Query, Socket};
 
@@ -26,6 +30,9 @@ use socket::{Look, Reading};
 use state::{Ends, Facts, State, Unanswered};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// While nothing runs, nobody is asked anything but by keepalive, whose questions are as old as they are whenever they are seen:
+/// a peer that leaves them unanswered is still given up in time, and by the kernel if not by us.
+const REST_INTERVAL: Duration = socket::VANISHED;
 /// Where a peer is to be given up sooner than the next look, there is one in between, but not more often than this.
 const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// A kernel that tells nothing is asked again after so long: a module may have been loaded.
@@ -69,13 +76,13 @@ impl fmt::Debug for Living {
     }
 }
 
-/// Looks at all sockets once a second, for ever, ends the exchanges of those who have vanished, and compares the ledger with
-/// what the same look tells.
-pub(crate) async fn watch(shared: Arc<Shared>) {
+/// Looks at all sockets once a second, or less often while the threads are at rest, for ever, ends the exchanges of those who have
+/// vanished, and compares the ledger with what the same look tells.
+pub(crate) async fn watch(shared: Arc<Shared>, activity: Activity) {
     let start = || Box::new(Checker::new(Arc::clone(&shared)));
     let (mut checker, mut check_at) = (start(), clock::now());
     loop {
-        let now = clock::now();
+        let (now, rest) = (clock::now(), activity.rest());
         let is_due = now >= check_at;
         if is_due {
             check_at = now + LOOK_INTERVAL;
@@ -90,23 +97,33 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
                     let told = upstream.as_deref().filter(|_| look.is_whole);
                     checker.check(clock::now(), told);
                 }
-                (checker, look.due)
+                (checker, look)
             })
         };
-        let due = match looking.await {
-            Ok((same, due)) => {
+        let look = match looking.await {
+            Ok((same, look)) => {
                 checker = same;
-                due
+                look
             }
             Err(error) => {
                 tracing::error!(%error, "a look at the sockets failed: this is a defect, please report it");
                 checker = start();
-                None
+                Looked { is_whole: false, found_all_well: false, due: None }
             }
         };
         let next = now + LOOK_INTERVAL;
         let soon = clock::now() + LOOK_INTERVAL_MIN;
-        clock::sleep_until(due.map_or(next, |due| due.max(soon).min(next.max(soon)))).await;
+        clock::sleep_until(look.due.map_or(next, |due| due.max(soon).min(next.max(soon)))).await;
+        if look.found_all_well && checker.suspects_nothing() {
+            while_at_rest(&activity, rest, now + REST_INTERVAL).await;
+        }
+    }
+}
+
+/// Waits until something has run since `rest` was told, but no longer than `until`.
+async fn while_at_rest(activity: &Activity, rest: Option<u64>, until: Instant) {
+    while rest.is_some() && activity.rest() == rest && clock::now() < until {
+        clock::sleep(LOOK_INTERVAL).await;
     }
 }
 
@@ -114,6 +131,8 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 pub(crate) struct Looked {
     /// Whether the kernel told of all sockets.
     pub(crate) is_whole: bool,
+    /// Whether it told of all sockets, and each has answered all that it was asked.
+    found_all_well: bool,
     /// When the next look should be, if that is soon.
     due: Option<Instant>,
 }
@@ -147,12 +166,19 @@ impl Living {
     ) -> Looked {
         let mut watch = self.watch();
         let is_whole = watch.look(shared, upstream);
-        let Some(now) = watch.last else { return Looked { is_whole, due: None } };
+        let Some(now) = watch.last else {
+            return Looked { is_whole, found_all_well: false, due: None };
+        };
         let suspects = watch.known.suspects();
+        let found_all_well = is_whole && suspects.clone().next().is_none();
         if suspects.clone().any(|suspect| suspect.reading.has_vanished()) {
             watch.release(shared);
         }
-        Looked { is_whole, due: suspects.filter_map(|suspect| suspect.due(now)).min() }
+        Looked {
+            is_whole,
+            found_all_well,
+            due: suspects.filter_map(|suspect| suspect.due(now)).min(),
+        }
     }
 
     /// All connections to machines, for tests of who reads them; None where the kernel does not tell.

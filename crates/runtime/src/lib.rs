@@ -14,4 +14,4 @@ pub mod workers;
 
 pub use phase::{Phase, Phases};
 pub use tasks::Tasks;
-pub use workers::Workers;
+pub use workers::{Activity, Workers};

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::thread::JoinHandle;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, RuntimeMetrics};
 use tokio::sync::watch;
 
 /// Threads that each run one future on a runtime of their own, and all that it spawns.
@@ -14,6 +14,24 @@ use tokio::sync::watch;
 pub struct Workers {
     stop: watch::Sender<()>,
     threads: Vec<JoinHandle<()>>,
+    activity: Activity,
+}
+
+/// Tells whether the threads have had anything to do. It costs them nothing.
+#[derive(Debug, Clone)]
+pub struct Activity(Vec<RuntimeMetrics>);
+
+impl Activity {
+    /// How often all threads together have gone to sleep and woken; `None`: not all of them sleep. The same number twice means
+    /// that nothing whatsoever has run on them in between.
+    #[must_use]
+    pub fn rest(&self) -> Option<u64> {
+        self.0.iter().try_fold(0_u64, |sum, runtime| {
+            // Each has one thread, which counts both ways: it sleeps while that is odd.
+            let changes = runtime.worker_park_unpark_count(0);
+            (changes % 2 == 1).then(|| sum.wrapping_add(changes))
+        })
+    }
 }
 
 impl Workers {
@@ -28,8 +46,10 @@ impl Workers {
     {
         let (stop, stopped) = watch::channel(());
         let mut threads = Vec::with_capacity(count);
+        let mut activity = Vec::with_capacity(count);
         for index in 0..count {
             let runtime = Builder::new_current_thread().enable_all().build()?;
+            activity.push(runtime.metrics());
             let (work, mut stopped) = (work.clone(), stopped.clone());
             let thread = std::thread::Builder::new().name(format!("{name}-{index}"));
             threads.push(thread.spawn(move || {
@@ -46,7 +66,13 @@ impl Workers {
                 drop(runtime);
             })?);
         }
-        Ok(Self { stop, threads })
+        Ok(Self { stop, threads, activity: Activity(activity) })
+    }
+
+    /// Whether they have anything to do.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 
     /// Drops all futures of all threads and waits until they are gone.
@@ -103,5 +129,39 @@ mod tests {
         }
         workers.stop();
         assert_eq!(dropped.load(Ordering::SeqCst), 6);
+    }
+
+    #[test]
+    fn threads_are_at_rest_until_one_of_them_runs() {
+        let (sender, woken) = std::sync::mpsc::channel();
+        let (wake, _) = tokio::sync::broadcast::channel::<()>(1);
+        let workers = {
+            let wake = wake.clone();
+            Workers::start("test", 2, move |_index| {
+                let (mut wake, sender) = (wake.subscribe(), sender.clone());
+                async move {
+                    loop {
+                        sender.send(()).expect("the test listens");
+                        wake.recv().await.expect("the test keeps the sender");
+                    }
+                }
+            })
+        };
+        let workers = workers.expect("threads");
+        let activity = workers.activity();
+        let both_ran = || (0..2).for_each(|_| woken.recv().expect("both threads run"));
+        let settled = || loop {
+            if let Some(rest) = activity.rest() {
+                break rest;
+            }
+            std::thread::yield_now();
+        };
+        both_ran();
+        let before = settled();
+        assert_eq!(activity.rest(), Some(before));
+        wake.send(()).expect("both listen");
+        both_ran();
+        assert_ne!(settled(), before);
+        workers.stop();
     }
 }
