@@ -3,15 +3,18 @@
 //! Written straight into the line: an access log line is written for every request, and tracing-subscriber's own JSON
 //! goes through serde and checks every piece for UTF-8.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
 
 use outlast_runtime::clock;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
+
+/// A line of this length keeps its memory for the next one of its thread.
+const LINE_KEPT_MAX: usize = 4 * 1024;
 
 /// Time, level, the event's fields in their order, target.
 pub(crate) struct Json;
@@ -27,18 +30,35 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let metadata = event.metadata();
-        writer.write_str("{\"timestamp\":\"")?;
-        write_time(&mut writer)?;
-        write!(writer, "\",\"level\":\"{}\"", metadata.level().as_str())?;
-        let mut fields = Fields { out: writer, result: Ok(()) };
-        event.record(&mut fields);
-        let Fields { mut out, result } = fields;
-        result?;
-        out.write_str(",\"target\":")?;
-        write_text(&mut out, metadata.target())?;
-        out.write_str("}\n")
+        // Taken, and not borrowed: what is formatted may itself log.
+        let mut line = LINE.take();
+        line.clear();
+        let written = write_line(&mut line, event.metadata(), |fields| event.record(fields))
+            .and_then(|()| writer.write_str(&line));
+        if line.capacity() <= LINE_KEPT_MAX {
+            LINE.set(line);
+        }
+        written
     }
+}
+
+fn write_line(
+    line: &mut String,
+    metadata: &Metadata<'_>,
+    record: impl FnOnce(&mut Fields<'_>),
+) -> fmt::Result {
+    line.push_str("{\"timestamp\":\"");
+    write_time(line);
+    line.push_str("\",\"level\":\"");
+    line.push_str(metadata.level().as_str());
+    line.push('"');
+    let mut fields = Fields { line, result: Ok(()) };
+    record(&mut fields);
+    fields.result?;
+    line.push_str(",\"target\":");
+    write_text(line, metadata.target());
+    line.push_str("}\n");
+    Ok(())
 }
 
 /// The text of a second serves all its lines.
@@ -49,11 +69,13 @@ struct Second {
 }
 
 thread_local! {
+    /// The memory of the last line.
+    static LINE: Cell<String> = const { Cell::new(String::new()) };
     static SECOND: RefCell<Second> = const { RefCell::new(Second { number: i64::MIN, text: String::new() }) };
 }
 
 /// The wall clock in RFC 3339, to the microsecond.
-fn write_time(out: &mut impl Write) -> fmt::Result {
+fn write_time(line: &mut String) {
     let now = clock::wall_now();
     let number = now.as_millisecond().div_euclid(1_000);
     let microseconds = now.as_microsecond().rem_euclid(1_000_000);
@@ -62,88 +84,102 @@ fn write_time(out: &mut impl Write) -> fmt::Result {
             second.number = number;
             second.text = now.strftime("%Y-%m-%dT%H:%M:%S").to_string();
         }
-        write!(out, "{}.{microseconds:06}Z", second.text)
-    })
+        line.push_str(&second.text);
+    });
+    // A one before it keeps its leading zeros.
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(1_000_000 + microseconds);
+    line.push('.');
+    line.push_str(&digits[1..]);
+    line.push('Z');
 }
 
-struct Fields<W> {
-    out: W,
+/// Writes fields straight into the line: the machinery of `write!` costs more than most of them.
+struct Fields<'l> {
+    line: &'l mut String,
     result: fmt::Result,
 }
 
-impl<W: Write> Fields<W> {
-    fn write(&mut self, field: &Field, value: impl FnOnce(&mut W) -> fmt::Result) {
-        if self.result.is_ok() {
-            self.result = self
-                .out
-                .write_str(",\"")
-                // A field's name is an identifier.
-                .and_then(|()| self.out.write_str(field.name()))
-                .and_then(|()| self.out.write_str("\":"))
-                .and_then(|()| value(&mut self.out));
-        }
+impl Fields<'_> {
+    fn name(&mut self, field: &Field) -> &mut String {
+        self.line.push_str(",\"");
+        // A field's name is an identifier.
+        self.line.push_str(field.name());
+        self.line.push_str("\":");
+        self.line
     }
 }
 
-impl<W: Write> Visit for Fields<W> {
+impl Visit for Fields<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.write(field, |out| write_text(out, value));
+        write_text(self.name(field), value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.write(field, |out| write!(out, "{value}"));
+        self.name(field).push_str(itoa::Buffer::new().format(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.write(field, |out| write!(out, "{value}"));
+        self.name(field).push_str(itoa::Buffer::new().format(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.write(field, |out| write!(out, "{value}"));
+        self.name(field).push_str(if value { "true" } else { "false" });
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.write(field, |out| match value.is_finite() {
-            true => write!(out, "{value}"),
+        let line = self.name(field);
+        let written = match value.is_finite() {
+            true => write!(line, "{value}"),
             // JSON has no name for the others.
-            false => out.write_str("null"),
-        });
+            false => line.write_str("null"),
+        };
+        self.result = self.result.and(written);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.write(field, |out| {
-            out.write_char('"')?;
-            write!(Escaped(&mut *out), "{value:?}")?;
-            out.write_char('"')
-        });
+        let line = self.name(field);
+        line.push('"');
+        let written = write!(Escaped(line), "{value:?}");
+        line.push('"');
+        self.result = self.result.and(written);
     }
 }
 
-fn write_text(out: &mut impl Write, text: &str) -> fmt::Result {
-    out.write_char('"')?;
-    Escaped(&mut *out).write_str(text)?;
-    out.write_char('"')
+fn write_text(line: &mut String, text: &str) {
+    line.push('"');
+    escape(line, text);
+    line.push('"');
 }
 
-/// Writes text as the inside of a JSON string (RFC 8259 section 7).
-struct Escaped<'w, W>(&'w mut W);
+/// Text as the inside of a JSON string (RFC 8259 section 7).
+struct Escaped<'l>(&'l mut String);
 
-impl<W: Write> Write for Escaped<'_, W> {
+impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let must_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-        let mut rest = text;
-        // All that is escaped is one byte long, so that both sides of it are text.
-        while let Some(at) = rest.bytes().position(must_escape) {
-            self.0.write_str(&rest[..at])?;
-            match rest.as_bytes()[at] {
-                b'"' => self.0.write_str("\\\"")?,
-                b'\\' => self.0.write_str("\\\\")?,
-                control => write!(self.0, "\\u{control:04x}")?,
-            }
-            rest = &rest[at + 1..];
-        }
-        self.0.write_str(rest)
+        escape(self.0, text);
+        Ok(())
     }
+}
+
+fn escape(line: &mut String, text: &str) {
+    let must_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    let mut rest = text;
+    // All that is escaped is one byte long, so that both sides of it are text.
+    while let Some(at) = rest.bytes().position(must_escape) {
+        line.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => line.push_str("\\\""),
+            b'\\' => line.push_str("\\\\"),
+            control => {
+                line.push_str("\\u00");
+                line.push(char::from_digit(u32::from(control >> 4), 16).expect("below 2"));
+                line.push(char::from_digit(u32::from(control & 15), 16).expect("below 16"));
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    line.push_str(rest);
 }
 
 #[cfg(test)]
