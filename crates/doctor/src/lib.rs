@@ -10,6 +10,7 @@ mod facts;
 mod finding;
 mod fix;
 mod hints;
+pub mod logs;
 pub mod report;
 mod review;
 mod rules;
