@@ -1,16 +1,22 @@
 //! `cargo xtask conformance`: other people's files, which are not in this repository.
 
-use std::path::PathBuf;
+mod logs;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use outlast_config::{SourceText, decode_fly};
 use outlast_doctor::{Files, Hints, fix, review};
 
 #[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
 pub(crate) struct Args {
     /// A folder of fly.toml files: everything in it that ends in .toml
-    #[arg(long, value_name = "DIR", required = true)]
-    fly_toml: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    fly_toml: Option<PathBuf>,
+    /// A folder of logs: everything in it that ends in .txt or .ndjson
+    #[arg(long, value_name = "DIR")]
+    fly_logs: Option<PathBuf>,
 }
 
 /// How many findings there are about the files that are there. Whoever changes a rule looks at them again.
@@ -28,16 +34,32 @@ const FINDINGS: &[(&str, usize)] = &[
     ("11-duragraph.toml", 15),
 ];
 
-/// Decodes and reviews each, and fails if one does not decode, or if findings came or went.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let folder = &args.fly_toml;
+    if let Some(folder) = &args.fly_toml {
+        fly_toml(folder)?;
+    }
+    if let Some(folder) = &args.fly_logs {
+        logs::run(folder)?;
+    }
+    Ok(())
+}
+
+/// The files of a folder that end so, in order. It is an error if there are none.
+fn files(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    let is_meant = |extension: &std::ffi::OsStr| extensions.iter().any(|meant| extension == *meant);
+    paths.retain(|path| path.extension().is_some_and(is_meant));
     paths.sort();
     if paths.is_empty() {
-        bail!("there is no .toml file in {}", folder.display());
+        bail!("there is no .{} file in {}", extensions.join(" or ."), folder.display());
     }
+    Ok(paths)
+}
+
+/// Decodes and reviews each, and fails if one does not decode, or if findings came or went.
+fn fly_toml(folder: &Path) -> Result<()> {
+    let paths = files(folder, &["toml"])?;
     let mut failures = 0;
     for path in &paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

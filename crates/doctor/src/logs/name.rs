@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-/// How many bytes of a name are kept: a request id has 30, a machine id 14.
-const NAME_BYTES_MAX: usize = 31;
+/// How many bytes of a name are kept: a machine id has 14, a request id of Fly 30, one of ours 27 and the region.
+const NAME_BYTES_MAX: usize = 39;
 /// Of a longer name so many are kept, before a mark and eight digits that tell it from its like.
-const NAME_BYTES_KEPT: usize = 22;
+const NAME_BYTES_KEPT: usize = 30;
 
-/// A name of at most 31 bytes, kept in place. A longer one is cut, and ends in `~` and a checksum of the whole, so that
+/// A name of at most 39 bytes, kept in place. A longer one is cut, and ends in `~` and a checksum of the whole, so that
 /// two that differ stay different. Control characters and what is not UTF-8 are replaced by `?`. Empty: there is none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
@@ -41,7 +41,7 @@ impl Name {
         for (place, byte) in name.bytes.iter_mut().zip(text.take(length)) {
             *place = if byte.is_ascii_graphic() || byte == b' ' { byte } else { b'?' };
         }
-        name.length = u8::try_from(length).expect("at most 31");
+        name.length = u8::try_from(length).expect("at most 39");
         name
     }
 
@@ -142,9 +142,9 @@ mod tests {
         let request = "01GRKW1WB9KFDZK0FVA89W9HC1-arn";
         assert_eq!(Name::new(request).as_str(), request);
         assert_eq!(Name::new("a\u{1b}[31mé").as_str(), "a?[31m??");
-        let long = "[fd00::1234:5678:9abc:def0]:8080";
+        let long = "[fd00:1111:2222:3333:1234:5678:9abc:def0]:8080";
         let (one, two) = (Name::new(long), Name::new(long.replace("8080", "8081")));
-        assert!(one.as_str().starts_with("[fd00::1234:5678:9abc:~"), "{one}");
+        assert!(one.as_str().starts_with("[fd00:1111:2222:3333:1234:5678~"), "{one}");
         assert_eq!(one.as_str().len(), NAME_BYTES_MAX);
         assert_ne!(one, two);
         assert!(Name::new("").is_empty());
