@@ -49,6 +49,7 @@ fn pool_with(machine_state: &str) -> Pool {
         exchanges: Vec::new(),
     };
     Pool {
+        version: String::new(),
         app: "test".to_owned(),
         phase: "serving".to_owned(),
         uptime_ms: 1,

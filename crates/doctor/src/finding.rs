@@ -89,6 +89,8 @@ pub struct Finding {
     pub label: Option<String>,
     /// Further places that belong to it, each with what is there.
     pub also: Vec<(Place, String)>,
+    /// What it is known by, a sentence each, where no file shows it.
+    pub evidence: Vec<String>,
     /// What follows from it, in numbers where there are any.
     pub consequence: String,
     /// What to do.
@@ -121,6 +123,7 @@ impl Finding {
             at: None,
             label: None,
             also: Vec::new(),
+            evidence: Vec::new(),
             consequence: String::new(),
             fix: String::new(),
             assumed: Vec::new(),
@@ -146,6 +149,11 @@ impl Finding {
         label: impl Into<String>,
     ) -> Self {
         self.also.push((source.place(span.clone()), label.into()));
+        self
+    }
+
+    pub(crate) fn by(mut self, evidence: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(evidence);
         self
     }
 
@@ -194,6 +202,9 @@ impl fmt::Display for Finding {
         }
         for (at, label) in &self.also {
             write!(f, "\n  --> {at} ({label})")?;
+        }
+        for evidence in &self.evidence {
+            write!(f, "\nseen: {evidence}")?;
         }
         write!(f, "\nso: {}\nfix: {}", self.consequence, self.fix)?;
         if self.is_fixable() {

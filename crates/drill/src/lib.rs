@@ -35,6 +35,7 @@ pub use check::Flaw;
 pub use disk::DiskError;
 pub use html::{comparison_page, report_page};
 pub use plan::{Arrivals, Blow, Client, Kind, Load, Misfortune, Plan, Reclick, RetryAfter, Start};
+pub use pool::fetch;
 pub use presets::{PRESETS, Preset};
 pub use read::read_plan;
 pub use result::*;

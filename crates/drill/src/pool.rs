@@ -1,5 +1,6 @@
 //! The pool, as the admin listener of the gateway tells it.
 
+use std::io;
 use std::time::Duration;
 
 use outlast_protocol::pool::Pool;
@@ -10,22 +11,42 @@ use crate::target::Target;
 use crate::wire;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// 10,000 exchanges with what is known of their sockets take about 10 MiB.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Asks an admin listener, or another server, for a path, and reads the whole answer: its status and body.
+///
+/// # Errors
+/// It could not be connected to, broke off, did not answer within 5 s, or answered no HTTP or more than 64 MiB.
+pub async fn fetch(
+    target: &Target,
+    path: &str,
+    fields: &[(String, String)],
+) -> io::Result<(u16, Vec<u8>)> {
+    let mut request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n", target.authority);
+    for (name, value) in fields {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str("Connection: close\r\n\r\n");
+    let fetched = wire::fetch(target.address, request.as_bytes(), ANSWER_BYTES_MAX);
+    let late = || {
+        let why = format!("no answer within {TIMEOUT:?}");
+        io::Error::new(io::ErrorKind::TimedOut, why)
+    };
+    let (head, body) = clock::timeout(TIMEOUT, fetched).await.map_err(|_| late())??;
+    Ok((head.status, body))
+}
 
 /// An admin listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Admin {
-    address: std::net::SocketAddr,
-    request: Vec<u8>,
+    target: Target,
+    fields: Vec<(String, String)>,
 }
 
 impl Admin {
     pub(crate) fn new(target: &Target, fields: &[(String, String)]) -> Self {
-        let mut request = format!("GET /api/pool HTTP/1.1\r\nHost: {}\r\n", target.authority);
-        for (name, value) in fields {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        request.push_str("Connection: close\r\n\r\n");
-        Self { address: target.address, request: request.into_bytes() }
+        Self { target: target.clone(), fields: fields.to_vec() }
     }
 
     /// Asks once.
@@ -33,11 +54,10 @@ impl Admin {
     /// # Errors
     /// Why there is no pool to see, for a person.
     pub(crate) async fn ask(&self) -> Result<Pool, String> {
-        let fetched = clock::timeout(TIMEOUT, wire::fetch(self.address, &self.request)).await;
-        let fetched = fetched.map_err(|_| format!("no answer within {TIMEOUT:?}"))?;
-        let (head, body) = fetched.map_err(|error| error.to_string())?;
-        if head.status != 200 {
-            return Err(format!("status {}", head.status));
+        let fetched = fetch(&self.target, "/api/pool", &self.fields).await;
+        let (status, body) = fetched.map_err(|error| error.to_string())?;
+        if status != 200 {
+            return Err(format!("status {status}"));
         }
         serde_json::from_slice(&body).map_err(|error| error.to_string())
     }

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use thiserror::Error;
 
-/// A checked URL: its host is resolved, once, and is one that may be loaded.
+/// A checked URL: its host is resolved, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// As it was written.
@@ -68,6 +68,24 @@ impl Target {
     /// # Errors
     /// It is no URL, or leads elsewhere.
     pub fn resolve(url: &str, owned: Option<&str>) -> Result<Self, TargetError> {
+        let (target, host) = Self::take_apart(url)?;
+        if !target.address.ip().is_loopback() && owned != Some(host) {
+            let (host, address) = (host.to_owned(), target.address);
+            return Err(TargetError::NotOurs { host, address });
+        }
+        Ok(target)
+    }
+
+    /// Checks a URL that is only asked, and not loaded: it may be anybody's.
+    ///
+    /// # Errors
+    /// It is no URL.
+    pub fn to_ask(url: &str) -> Result<Self, TargetError> {
+        Ok(Self::take_apart(url)?.0)
+    }
+
+    /// The target and its host.
+    fn take_apart(url: &str) -> Result<(Self, &str), TargetError> {
         let rest = url.strip_prefix("http://");
         let rest = rest.ok_or_else(|| TargetError::Scheme(url.to_owned()))?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -84,15 +102,13 @@ impl Target {
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let address = first_address(url, host, port)?;
-        if !address.ip().is_loopback() && owned != Some(host) {
-            return Err(TargetError::NotOurs { host: host.to_owned(), address });
-        }
         let path = match path {
             "" | "/" => None,
             path if path.starts_with('?') => Some(format!("/{path}")),
             path => Some(path.to_owned()),
         };
-        Ok(Self { url: url.to_owned(), address, authority: authority.to_owned(), path })
+        let authority = authority.to_owned();
+        Ok((Self { url: url.to_owned(), address, authority, path }, host))
     }
 }
 

@@ -89,34 +89,47 @@ pub(crate) async fn status(address: SocketAddr, request: &[u8]) -> io::Result<u1
     }
 }
 
-/// Asks once and reads the whole answer.
+/// Asks once and reads the whole answer, of at most so many bytes.
 ///
 /// # Errors
-/// The connection broke, or the answer is none.
-pub(crate) async fn fetch(address: SocketAddr, request: &[u8]) -> io::Result<(Head, Vec<u8>)> {
+/// The connection broke, or the answer is none, or is longer.
+pub(crate) async fn fetch(
+    address: SocketAddr,
+    request: &[u8],
+    bytes_max: usize,
+) -> io::Result<(Head, Vec<u8>)> {
     let mut stream = send(address, request).await?;
-    let (mut bytes, mut found) = (Vec::new(), None);
+    let (mut bytes, mut found) = (Vec::new(), None::<Head>);
+    // Of the bytes, so many are of the body and have been taken from its framing.
+    let mut done = 0;
     loop {
         let is_end = read(&mut stream, SCRATCH_BYTES, |read| {
             bytes.extend_from_slice(read);
             read.is_empty()
         });
         let is_end = is_end.await?;
-        if found.is_none() {
-            found = parse_head(&bytes).map_err(io::Error::other)?;
+        if bytes.len() > bytes_max {
+            let why = format!("an answer of more than {bytes_max} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
-        if let Some((head, length)) = &found {
-            let (mut head, mut body) = (head.clone(), bytes[*length..].to_vec());
-            let advanced = head.body.advance(&mut body).map_err(io::Error::other)?;
+        if found.is_none()
+            && let Some((head, length)) = parse_head(&bytes).map_err(io::Error::other)?
+        {
+            bytes.drain(..length);
+            found = Some(head);
+        }
+        if let Some(head) = &mut found {
+            let advanced = head.body.advance(&mut bytes[done..]).map_err(io::Error::other)?;
+            done += advanced.forward;
+            bytes.truncate(done);
             if is_end {
                 head.body.close().map_err(io::Error::other)?;
             }
-            if head.body.is_ended() {
-                body.truncate(advanced.forward);
-                return Ok((head, body));
-            }
         } else if is_end {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if let Some(head) = found.take_if(|head| head.body.is_ended()) {
+            return Ok((head, bytes));
         }
     }
 }

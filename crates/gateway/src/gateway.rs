@@ -27,6 +27,8 @@ use crate::upstream::Pool;
 use crate::visitor::Reception;
 use crate::{accept, connection, listener, tunnel};
 
+/// What `/api/pool` tells.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// `/api/pool` shows so many exchanges of a service; `/api/exchanges` shows all.
 const POOL_EXCHANGES_MAX: usize = 256;
 
@@ -280,6 +282,7 @@ impl Shared {
         // Weak: observe is ours, and must not keep us alive.
         let shared = Arc::downgrade(self);
         let empty = pool::Pool {
+            version: VERSION.to_owned(),
             app: self.plan.app.clone(),
             phase: "stopped".to_owned(),
             uptime_ms: 0,
@@ -317,6 +320,7 @@ impl Shared {
             snapshot
         });
         pool::Pool {
+            version: VERSION.to_owned(),
             app: self.plan.app.clone(),
             phase: self.phases.current().name().to_owned(),
             uptime_ms: self.observe.uptime_ms(),

@@ -125,8 +125,8 @@ fn every_key_is_listed_with_its_default_and_no_other() {
 #[test]
 fn every_rule_of_the_doctor_is_listed_and_no_other() {
     let listed: Vec<_> = section("## Rules of the doctor").into_iter().flat_map(ticked).collect();
-    let rules: Vec<_> = outlast_doctor::pages().iter().map(|page| page.rule).collect();
-    assert_eq!(listed, rules);
+    let pages = outlast_doctor::pages().iter().chain(outlast_doctor::live_pages());
+    assert_eq!(listed, pages.map(|page| page.rule).collect::<Vec<_>>());
 }
 
 #[test]
@@ -163,6 +163,7 @@ fn every_metric_is_listed_with_its_type_and_no_other() {
     let observe = Observe::new("local", &["http".to_owned()], 1);
     observe.set_pool_source(outlast_observe::PoolSource(Box::new(|_| {
         outlast_protocol::pool::Pool {
+            version: String::new(),
             app: String::new(),
             phase: String::new(),
             uptime_ms: 0,

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Every service and its places at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {
+    /// The gateway's version. Empty before it was told.
+    #[serde(default)]
+    pub version: String,
     /// The app's name.
     pub app: String,
     /// `starting`, `serving`, `draining` or `stopped`.

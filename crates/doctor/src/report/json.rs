@@ -1,10 +1,13 @@
 //! One JSON object.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{level, page_of};
 use crate::capacity::Capacity;
 use crate::finding::Finding;
+use crate::live::{Live, ServiceView};
 use crate::review::Review;
 
 /// One object; `version` grows when a field changes its meaning.
@@ -21,6 +24,54 @@ pub fn json(review: &Review) -> String {
     format!("{value:#}\n")
 }
 
+/// The same of a running gateway: what is so, and what is wrong.
+#[must_use]
+pub fn json_live(live: &Live) -> String {
+    let findings: Vec<_> = live.findings.iter().map(finding).collect();
+    let services: Vec<_> = live.services.iter().map(service).collect();
+    let value = json!({
+        "version": 1,
+        "gateway": {
+            "version": live.version,
+            "phase": live.phase,
+            "uptime_ms": milliseconds(live.uptime),
+            "watched_ms": live.watched.map(milliseconds),
+        },
+        "services": services,
+        "findings": findings,
+    });
+    format!("{value:#}\n")
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+fn service(service: &ServiceView) -> Value {
+    let statements = service.statements.iter().map(|statement| {
+        json!({
+            "about": statement.about,
+            "says": statement.says,
+            "evidence": statement.evidence,
+            "confidence": statement.confidence.name(),
+        })
+    });
+    json!({
+        "name": service.name,
+        "accounting": service.accounting,
+        "places": service.places,
+        "taken": service.taken,
+        "working": service.working,
+        "slow_readers": service.slow_readers,
+        "zombies": service.zombies,
+        "idle_connections": service.idle_connections,
+        "waiting": service.waiting,
+        "refused": service.refused,
+        "need": service.need,
+        "statements": statements.collect::<Vec<_>>(),
+    })
+}
+
 fn finding(finding: &Finding) -> Value {
     let place = |place: &outlast_config::Place| json!({ "file": &*place.source, "line": place.line, "column": place.column });
     let also: Vec<_> =
@@ -34,6 +85,7 @@ fn finding(finding: &Finding) -> Value {
         "at": finding.at.as_ref().map(place),
         "label": finding.label,
         "also": also,
+        "evidence": finding.evidence,
         "consequence": finding.consequence,
         "fix": finding.fix,
         "assumed": finding.assumed,

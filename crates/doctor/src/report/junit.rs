@@ -1,20 +1,31 @@
 //! JUnit's XML, which most build servers read.
 
 use super::paragraph;
-use crate::finding::Severity;
+use crate::finding::{Finding, Severity};
 use crate::review::Review;
-use crate::rules::pages;
+use crate::rules::{Page, pages};
 
 /// A test case for each rule; those with findings at or above `fail_on` have failed.
 #[must_use]
 pub fn junit(review: &Review, name: &str, fail_on: Option<Severity>) -> String {
+    junit_of(&review.findings, pages(), name, fail_on)
+}
+
+/// The same of findings of other rules: those with these pages.
+#[must_use]
+pub fn junit_of(
+    findings: &[Finding],
+    pages: &[Page],
+    name: &str,
+    fail_on: Option<Severity>,
+) -> String {
     let fails = |severity: Severity| fail_on.is_some_and(|worst| severity <= worst);
     let mut cases = String::new();
     let mut failures = 0;
-    for page in pages() {
+    for page in pages {
         let mut body = String::new();
         let mut notes = String::new();
-        for finding in review.findings.iter().filter(|finding| finding.rule == page.rule) {
+        for finding in findings.iter().filter(|finding| finding.rule == page.rule) {
             let place = finding.at.as_ref().map_or_else(|| name.to_owned(), ToString::to_string);
             let line = format!("{place}: {}", paragraph(finding));
             if fails(finding.severity) {
@@ -39,7 +50,7 @@ pub fn junit(review: &Review, name: &str, fail_on: Option<Severity>) -> String {
             escape(name)
         ));
     }
-    let tests = pages().len();
+    let tests = pages.len();
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"outlast doctor\" \
         tests=\"{tests}\" failures=\"{failures}\">\n{cases}  </testsuite>\n</testsuites>\n"

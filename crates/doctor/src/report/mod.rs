@@ -5,10 +5,10 @@ mod json;
 mod junit;
 mod sarif;
 
-pub use github::github;
-pub use json::json;
-pub use junit::junit;
-pub use sarif::sarif;
+pub use github::{github, github_of};
+pub use json::{json, json_live};
+pub use junit::{junit, junit_of};
+pub use sarif::{sarif, sarif_of};
 
 use crate::finding::{Finding, Severity};
 
@@ -32,7 +32,11 @@ pub fn level(severity: Severity) -> &'static str {
 /// The whole finding in sentences, without its place.
 fn paragraph(finding: &Finding) -> String {
     let Finding { message, consequence, fix, .. } = finding;
-    let mut text = format!("{message}. So: {consequence}. Fix: {fix}.");
+    let mut text = format!("{message}.");
+    for evidence in &finding.evidence {
+        text.push_str(&format!(" Seen: {evidence}."));
+    }
+    text.push_str(&format!(" So: {consequence}. Fix: {fix}."));
     for assumed in &finding.assumed {
         text.push_str(&format!(" Assumed: {assumed}."));
     }

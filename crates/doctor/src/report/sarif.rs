@@ -5,12 +5,18 @@ use serde_json::{Value, json};
 use super::{level, page_of, paragraph};
 use crate::finding::{Finding, Severity};
 use crate::review::Review;
-use crate::rules::pages;
+use crate::rules::{Page, pages};
 
 /// SARIF 2.1.0. `name` is the reviewed file, for findings without a place.
 #[must_use]
 pub fn sarif(review: &Review, name: &str) -> String {
-    let rules: Vec<_> = pages()
+    sarif_of(&review.findings, pages(), name)
+}
+
+/// The same of findings of other rules: those with these pages.
+#[must_use]
+pub fn sarif_of(findings: &[Finding], pages: &[Page], name: &str) -> String {
+    let rules: Vec<_> = pages
         .iter()
         .map(|page| {
             json!({
@@ -21,7 +27,7 @@ pub fn sarif(review: &Review, name: &str) -> String {
             })
         })
         .collect();
-    let results: Vec<_> = review.findings.iter().map(|finding| result(finding, name)).collect();
+    let results: Vec<_> = findings.iter().map(|finding| result(finding, pages, name)).collect();
     let value = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -39,7 +45,7 @@ pub fn sarif(review: &Review, name: &str) -> String {
     format!("{value:#}\n")
 }
 
-fn result(finding: &Finding, name: &str) -> Value {
+fn result(finding: &Finding, pages: &[Page], name: &str) -> Value {
     let location = |place: Option<&outlast_config::Place>| {
         let uri = place.map_or(name, |place| &*place.source);
         // Absolute paths are URIs only with a scheme.
@@ -55,7 +61,7 @@ fn result(finding: &Finding, name: &str) -> Value {
         .iter()
         .map(|(place, label)| json!({ "physicalLocation": location(Some(place)), "message": { "text": label } }))
         .collect();
-    let index = pages().iter().position(|page| page.rule == finding.rule);
+    let index = pages.iter().position(|page| page.rule == finding.rule);
     json!({
         "ruleId": finding.rule,
         "ruleIndex": index,

@@ -22,7 +22,7 @@ use crate::finding::Finding;
 pub struct Page {
     /// The rule, such as `FLY101`.
     pub rule: &'static str,
-    /// Markdown: why, an example that is wrong and one that is not.
+    /// Markdown: why, and what to do; of rules about files an example that is wrong and one that is not.
     pub text: &'static str,
 }
 
@@ -36,8 +36,8 @@ impl Page {
 }
 
 macro_rules! pages {
-    ($($rule:ident)*) => {
-        const PAGES: &[Page] = &[$(Page {
+    ($pages:ident: $($rule:ident)*) => {
+        const $pages: &[Page] = &[$(Page {
             rule: stringify!($rule),
             text: include_str!(concat!("../../../../docs/rules/", stringify!($rule), ".md")),
         }),*];
@@ -45,6 +45,7 @@ macro_rules! pages {
 }
 
 pages! {
+    PAGES:
     FLY101 FLY102 FLY103 FLY104 FLY105 FLY106 FLY107 FLY108 FLY109
     FLY201 FLY202 FLY203 FLY204 FLY205 FLY206 FLY207 FLY208 FLY209 FLY210 FLY211 FLY212 FLY213
     FLY301 FLY302 FLY303 FLY304 FLY305 FLY306 FLY307 FLY308 FLY309 FLY310 FLY311 FLY312 FLY313
@@ -55,16 +56,28 @@ pages! {
     OUT101 OUT102 OUT103 OUT104 OUT105 OUT106 OUT691
 }
 
-/// Every rule with its page, in order.
+pages! {
+    LIVE_PAGES:
+    LIVE101 LIVE102 LIVE103 LIVE104 LIVE105 LIVE106 LIVE107 LIVE108 LIVE109 LIVE110
+    LIVE201 LIVE202 LIVE203 LIVE204
+}
+
+/// Every rule about files with its page, in order.
 #[must_use]
 pub fn pages() -> &'static [Page] {
     PAGES
 }
 
+/// Every rule about a running gateway with its page, in order.
+#[must_use]
+pub fn live_pages() -> &'static [Page] {
+    LIVE_PAGES
+}
+
 /// The page of a rule; letter case does not matter.
 #[must_use]
 pub fn page(rule: &str) -> Option<&'static Page> {
-    PAGES.iter().find(|page| page.rule.eq_ignore_ascii_case(rule))
+    PAGES.iter().chain(LIVE_PAGES).find(|page| page.rule.eq_ignore_ascii_case(rule))
 }
 
 /// All of them.

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use outlast_config::ByteSize;
 use outlast_doctor::{Hints, Severity};
 
+use super::live::LiveArgs;
 use crate::cli::{at_least_one, duration, setting};
 
 #[derive(Debug, Args)]
@@ -20,6 +21,8 @@ pub(crate) struct DoctorArgs {
     pub(crate) outlast: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) hints: HintArgs,
+    #[command(flatten)]
+    pub(crate) live: LiveArgs,
     /// For whom the result is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Format,

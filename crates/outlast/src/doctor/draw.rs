@@ -30,7 +30,7 @@ pub(super) fn draw(
     text
 }
 
-fn group<'t>(finding: &'t Finding, texts: &[&'t SourceText]) -> Group<'t> {
+pub(super) fn group<'t>(finding: &'t Finding, texts: &[&'t SourceText]) -> Group<'t> {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::High | Severity::Medium => Level::WARNING,
@@ -55,6 +55,9 @@ fn group<'t>(finding: &'t Finding, texts: &[&'t SourceText]) -> Group<'t> {
         |other: &Place| finding.at.as_ref().is_none_or(|place| place.source != other.source);
     for (place, label) in finding.also.iter().filter(|(place, _)| is_elsewhere(place)) {
         group = group.element(Level::NOTE.with_name("at").message(format!("{place}: {label}")));
+    }
+    for evidence in &finding.evidence {
+        group = group.element(Level::NOTE.with_name("seen").message(evidence.as_str()));
     }
     group = group.element(Level::NOTE.with_name("so").message(finding.consequence.as_str()));
     let by_itself = if finding.is_fixable() { " (--fix does it)" } else { "" };
@@ -94,7 +97,7 @@ fn table(capacity: &Capacity, text: &mut String) {
     text.push('\n');
 }
 
-fn summary(review: &Review, name: &str, text: &mut String) {
+pub(super) fn summary(review: &Review, name: &str, text: &mut String) {
     let allowed = match review.allowed {
         0 => String::new(),
         allowed => format!(", and {allowed} that the file allows"),

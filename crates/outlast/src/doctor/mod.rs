@@ -2,6 +2,8 @@
 
 mod args;
 mod draw;
+mod draw_live;
+mod live;
 mod mend;
 
 use std::io::{self, IsTerminal, Write};
@@ -10,7 +12,9 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use outlast_config::SourceText;
-use outlast_doctor::{Files, Hints, Page, Review, Unreadable, page, pages, report, review};
+use outlast_doctor::{
+    Files, Finding, Hints, Page, Review, Unreadable, live_pages, page, pages, report, review,
+};
 
 pub(crate) use self::args::{DoctorArgs, ExplainArgs};
 use self::args::{FailOn, Format};
@@ -21,6 +25,9 @@ use crate::sources::{read, read_existing};
 
 /// Reviews, and mends if asked to. Exit code 1: there is a finding at or above `--fail-on`.
 pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
+    if args.live.is_asked() {
+        return live::run(args);
+    }
     refuse_other_formats(&args.file)?;
     let mut fly = read_existing(&args.file).map_err(|failure| failure.hint(NAME_IT))?;
     let outlast = match &args.outlast {
@@ -75,21 +82,23 @@ fn tell(args: &DoctorArgs, files: &Files<'_>, review: &Review) -> Result<ExitCod
     let name = &*files.fly.name;
     let fail_on = args.fail_on.severity();
     let text = match args.format {
-        Format::Human => {
-            let coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            draw::draw(files, review, args.show_private, coloured)
-        }
+        Format::Human => draw::draw(files, review, args.show_private, is_coloured()),
         Format::Json => report::json(review),
         Format::Sarif => report::sarif(review, name),
         Format::Github => report::github(review, name),
         Format::Junit => report::junit(review, name, fail_on),
     };
     print(&text)?;
-    Ok(code(args.fail_on, review))
+    Ok(code(args.fail_on, &review.findings))
 }
 
-fn code(fail_on: FailOn, review: &Review) -> ExitCode {
-    let fails = |least| review.findings.iter().any(|finding| finding.severity <= least);
+/// Whether standard output takes colours.
+fn is_coloured() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn code(fail_on: FailOn, findings: &[Finding]) -> ExitCode {
+    let fails = |least| findings.iter().any(|finding| finding.severity <= least);
     if fail_on.severity().is_some_and(fails) {
         ExitCode::from(EXIT_FAILED)
     } else {
@@ -105,11 +114,11 @@ fn print(text: &str) -> Result<(), Failure> {
 pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     let Some(rule) = &args.rule else {
         let line = |page: &Page| format!("{}  {}\n", page.rule, page.title());
-        print(&pages().iter().map(line).collect::<String>())?;
+        print(&all_pages().map(line).collect::<String>())?;
         return Ok(ExitCode::SUCCESS);
     };
     let Some(page) = page(rule) else {
-        let rules: Vec<_> = pages().iter().map(|page| page.rule).collect();
+        let rules: Vec<_> = all_pages().map(|page| page.rule).collect();
         let failure = Failure::config(anyhow!("there is no rule {rule:?}"));
         return Err(failure.hint(match outlast_config::read::nearest(rule, &rules) {
             Some(near) => format!("did you mean {near}? `outlast explain` lists all of them"),
@@ -118,4 +127,8 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
     };
     print(page.text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn all_pages() -> impl Iterator<Item = &'static Page> {
+    pages().iter().chain(live_pages())
 }

@@ -12,6 +12,7 @@ mod door;
 mod drill;
 mod health;
 mod incident;
+mod live;
 #[cfg(target_os = "linux")]
 mod living;
 mod logs;
