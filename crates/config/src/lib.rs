@@ -22,6 +22,7 @@ pub mod read;
 mod route;
 mod setting;
 mod source;
+mod spread;
 mod value;
 
 pub use byte_size::ByteSize;
@@ -38,3 +39,4 @@ pub use proxies::{HeaderName, Network};
 pub use route::*;
 pub use setting::{ParseSettingError, parse_address};
 pub use source::{Located, Origin, Place, SourceText};
+pub use spread::{Spread, SpreadError};

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use outlast_config::Spread;
 use outlast_runtime::random::Seeded;
 
-use crate::spread::Spread;
 use crate::threshold::Threshold;
 
 /// What a drill will do.

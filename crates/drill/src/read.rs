@@ -6,10 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use outlast_config::read::{Dialect, Field, Reader, Section, listed, nearest, parse};
-use outlast_config::{Diagnostic, SourceText, sort_diagnostics};
+use outlast_config::{Diagnostic, SourceText, Spread, sort_diagnostics};
 
 use crate::plan::{Arrivals, Blow, Client, Kind, Load, Misfortune, Plan, Reclick, RetryAfter};
-use crate::spread::Spread;
 use crate::threshold::Threshold;
 
 /// Streams of one plan; many more than one host's ports.

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use outlast_config::parse_duration;
-
-use crate::spread::Spread;
+use outlast_config::{Spread, parse_duration};
 
 /// What can be told, for a person.
 pub const HELP: &str = "\

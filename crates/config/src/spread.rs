@@ -4,11 +4,16 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use outlast_config::{format_duration, parse_duration};
 use outlast_runtime::random::Seeded;
+
+use crate::duration::{format_duration, parse_duration};
 
 /// No draw is longer than so many means or medians: a tail without end would make a plan without end.
 const TAIL_MAX: f64 = 20.0;
+/// Of a standard normal distribution 95 % lie below it.
+const NORMAL_P95: f64 = 1.644_853_626_951_472_2;
+/// The widest spread of a logarithm that is taken: 95 % lie below 139 medians then.
+const SIGMA_MAX: f64 = 3.0;
 
 /// How a duration is spread.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +31,8 @@ pub enum Spread {
 /// Why a text is no spread.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no duration and no spread such as 5s, uniform:1s:3s, exponential:2s or lognormal:2s:0.5"
+    "{0:?} is no duration and no spread such as 5s, uniform:1s:3s, exponential:2s, lognormal:2s:0.5 or \
+     lognormal:2s:p95=5s"
 )]
 pub struct SpreadError(String);
 
@@ -101,7 +107,8 @@ impl fmt::Display for Spread {
 impl FromStr for Spread {
     type Err = SpreadError;
 
-    /// Reads what [`fmt::Display`] writes, as it stands in a query.
+    /// Reads what [`fmt::Display`] writes, as it stands in a query or after a flag. The spread of a logarithm may also be told by
+    /// the duration below which 95 % lie: `lognormal:7m:p95=10m`.
     fn from_str(text: &str) -> Result<Self, SpreadError> {
         let wrong = || SpreadError(text.to_owned());
         let duration =
@@ -109,13 +116,27 @@ impl FromStr for Spread {
         let mut parts = text.split(':');
         let first = parts.next();
         let spread = match first {
-            Some("uniform") => Self::Uniform(duration(parts.next())?, duration(parts.next())?),
+            Some("uniform") => {
+                let (low, high) = (duration(parts.next())?, duration(parts.next())?);
+                if low > high {
+                    return Err(wrong());
+                }
+                Self::Uniform(low, high)
+            }
             Some("exponential") => Self::Exponential(duration(parts.next())?),
             Some("lognormal") => {
                 let median = duration(parts.next())?;
-                let sigma = parts.next().and_then(|sigma| sigma.parse::<f64>().ok());
-                let sigma = sigma.filter(|sigma| (0.0..=3.0).contains(sigma));
-                Self::Lognormal(median, sigma.ok_or_else(wrong)?)
+                let sigma = match parts.next().ok_or_else(wrong)? {
+                    text if text.starts_with("p95=") => {
+                        let p95 = duration(text.strip_prefix("p95="))?;
+                        (p95.as_secs_f64() / median.as_secs_f64()).ln() / NORMAL_P95
+                    }
+                    number => number.parse().map_err(|_| wrong())?,
+                };
+                if !(0.0..=SIGMA_MAX).contains(&sigma) {
+                    return Err(wrong());
+                }
+                Self::Lognormal(median, sigma)
             }
             fixed => Self::Fixed(duration(fixed)?),
         };
@@ -158,8 +179,22 @@ mod tests {
             let faster = spread.faster(2.0);
             assert_eq!(faster.mean(), spread.mean() / 2);
         }
-        for text in ["", "x", "5", "uniform:1s", "uniform:1s:2s:3s", "lognormal:1s:9", "1s:2s"] {
+        let wrong = ["", "x", "5", "uniform:1s", "uniform:1s:2s:3s", "uniform:3s:1s", "1s:2s"];
+        let wrong_tails =
+            ["lognormal:1s", "lognormal:1s:9", "lognormal:2s:p95=1s", "lognormal:0s:p95=1s"];
+        for text in wrong.into_iter().chain(wrong_tails) {
             assert!(text.parse::<Spread>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_95th_percentile_tells_the_spread_of_a_logarithm() {
+        let spread: Spread = "lognormal:7m:p95=10m".parse().unwrap();
+        let mut chance = Seeded::new(7);
+        let mut draws: Vec<_> = (0..20_000).map(|_| spread.draw(&mut chance)).collect();
+        draws.sort_unstable();
+        let minutes = |index: usize| draws[index].as_secs_f64() / 60.0;
+        assert!((6.9..7.1).contains(&minutes(10_000)), "{}", minutes(10_000));
+        assert!((9.9..10.1).contains(&minutes(19_000)), "{}", minutes(19_000));
     }
 }
