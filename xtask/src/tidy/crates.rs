@@ -23,6 +23,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("outlast-config", 2),
     ("outlast-observe", 2),
     ("outlast-page", 2),
+    ("outlast-streams", 2),
     ("outlast-http1", 1),
     ("outlast-protocol", 1),
     ("outlast-runtime", 1),
