@@ -12,7 +12,7 @@ use crate::packages;
 use crate::step::{self, cargo, root, target_dir};
 
 /// Those of `fuzz/Cargo.toml`.
-const TARGETS: [&str; 4] = ["heads", "framing", "config", "differential"];
+const TARGETS: [&str; 5] = ["heads", "framing", "config", "logs", "differential"];
 /// How long all of them run, side by side, in `cargo xtask test`.
 const BRIEF: Duration = Duration::from_secs(30);
 /// With the same seed and no corpus of earlier runs, the same commit is tried with the same inputs, as far as the time

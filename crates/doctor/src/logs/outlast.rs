@@ -3,13 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use memchr::memmem;
-
 use super::event::{ExitCause, Health, Kind, Origin};
 use super::name::Name;
 use super::ours::{Drain, Exchange, ExchangeOutcome, LedgerMismatch, Release};
 use super::platform::Meaning;
-use super::scan::{leading, number_after};
+use super::scan::{find, leading, number_after};
 use super::text::number;
 
 /// The fields of our lines that are looked at.
@@ -106,7 +104,9 @@ fn text_field<'a>(text: &'a [u8], name: &str) -> &'a [u8] {
         let before = text[..*at].last() == Some(&b' ');
         before && text.get(at + name.len()) == Some(&b'=')
     };
-    let Some(at) = memmem::find_iter(text, name.as_bytes()).find(is_here) else { return b"" };
+    let Some(at) = memchr::memmem::find_iter(text, name.as_bytes()).find(is_here) else {
+        return b"";
+    };
     let value = &text[at + name.len() + 1..];
     let ends = |at: &usize| {
         let next = &value[at + 1..];
@@ -139,7 +139,7 @@ pub(super) fn meaning<'a>(message: &[u8], fields: Fields<'a, '_>) -> Option<Mean
             Kind::LinesLost { lines: number(fields.get(Key::Lines)).unwrap_or(1) }
         }
         b'n' if begins("no ") => {
-            let end = memmem::find(message, b" is left for a connection to a machine")?;
+            let end = find(message, b" is left for a connection to a machine")?;
             Kind::Shortage { of: Name::new(&message[3..end.max(3)]) }
         }
         b'p' if begins("permits, gauge and sockets disagree") => {
@@ -231,10 +231,10 @@ pub(super) fn exchange_for_people(line: &[u8]) -> Option<(Exchange, &[u8])> {
     let (name, mut rest) = split(rest)?;
     let mut detail: &[u8] = b"";
     if let Some(inner) = rest.strip_prefix(b"(") {
-        let end = memmem::find(inner, b") ")?;
+        let end = find(inner, b") ")?;
         (detail, rest) = (&inner[..end], &inner[end + 2..]);
         // Behind it is the rule that was broken.
-        detail = memmem::find(detail, b": ").map_or(detail, |end| &detail[..end]);
+        detail = find(detail, b": ").map_or(detail, |end| &detail[..end]);
     }
     let (sent_bytes, rest) = size(rest)?;
     let (duration, mut rest) = time(rest.strip_prefix(b" after ")?)?;

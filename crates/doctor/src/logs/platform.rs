@@ -2,11 +2,9 @@
 //!
 //! Texts are those of public logs. A code decides where one is written; a text only where none is.
 
-use memchr::memmem;
-
 use super::event::{Autostop, Deploy, ExitCause, Health, Kind, Origin, Unit};
 use super::name::{Code, Name};
-use super::scan::{after, between, duration_after, leading, number_after, word};
+use super::scan::{after, between, duration_after, find, leading, number_after, word};
 
 /// What a message means.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +68,7 @@ pub(super) fn meaning(message: &[u8]) -> Option<Meaning<'_>> {
         b'P' if begins("Pulling container image") => kind(Runner, Kind::Deploy(Deploy::Pulling)),
         b'C' if begins("Configuring ") => kind(Runner, Kind::Deploy(Deploy::Configuring)),
         b'l' if begins("lost ") => {
-            let is_ours = memmem::find(message, b" lines of this log").is_some();
+            let is_ours = find(message, b" lines of this log").is_some();
             let lines = number_after(message, "lost ").filter(|_| is_ours)?;
             kind(Runner, Kind::LinesLost { lines })
         }
@@ -91,7 +89,7 @@ fn uncoded(message: &[u8]) -> Option<Meaning<'_>> {
     let known = TEXTS.iter().find(|(begin, _)| message.starts_with(begin.as_bytes()));
     let code = match known {
         // Whatever was to be sent, the connection for it timed out.
-        Some(_) if memmem::find(message, b": connection error: timed out").is_some() => "PC05",
+        Some(_) if find(message, b": connection error: timed out").is_some() => "PC05",
         Some((_, code)) => code,
         // The app may speak of an API, too: the rest of the text is Fly's.
         None if message.starts_with(b"machines API returned an error") => "PM01",
@@ -104,7 +102,7 @@ fn uncoded(message: &[u8]) -> Option<Meaning<'_>> {
 fn error(code: Code, is_written: bool, text: &[u8]) -> Kind {
     let cause = after(text, "last error: [").and_then(|rest| Code::new(rest.get(..4)?));
     // What is said of the cause is not said of the whole.
-    let own = memmem::find(text, b"last error: ").map_or(text, |at| &text[..at]);
+    let own = find(text, b"last error: ").map_or(text, |at| &text[..at]);
     let within = after(own, " within ").or_else(|| after(own, " after "));
     let attempts = within.filter(|rest| after(rest, " attempts").is_some()).and_then(leading);
     let waited = duration_after(own, "(in ");
@@ -142,11 +140,11 @@ fn autostop(message: &[u8]) -> Option<Meaning<'_>> {
 
 /// `Health check 'servicecheck-00-http-8080' on port 8080 has failed. …`.
 fn health(message: &[u8]) -> Option<Meaning<'_>> {
-    let status = if memmem::find(message, b" is now passing").is_some() {
+    let status = if find(message, b" is now passing").is_some() {
         Health::Passing
-    } else if memmem::find(message, b" has failed").is_some() {
+    } else if find(message, b" has failed").is_some() {
         Health::Failing
-    } else if memmem::find(message, b"'warning' state").is_some() {
+    } else if find(message, b"'warning' state").is_some() {
         Health::Warning
     } else {
         return None;
@@ -195,10 +193,10 @@ fn machine(message: &[u8]) -> Option<Meaning<'_>> {
 }
 
 fn exited(cause: ExitCause, text: &[u8]) -> Kind {
-    let restarts = if memmem::find(text, b"not restarting").is_some() {
+    let restarts = if find(text, b"not restarting").is_some() {
         Some(false)
     } else {
-        memmem::find(text, b"restart").map(|_| true)
+        find(text, b"restart").map(|_| true)
     };
     Kind::Exited { cause, restarts }
 }
@@ -209,7 +207,7 @@ pub(super) fn init(text: &[u8]) -> Option<Meaning<'_>> {
     let kind = if begins("Sending signal ") {
         let signal = after(text, "signal ").map_or(&b""[..], word);
         // Of an app's own text this is the sign.
-        memmem::find(text, b" to main child process")?;
+        find(text, b" to main child process")?;
         Kind::Signal { name: Name::new(signal) }
     } else if begins("Main child exited") {
         let code = number_after(text, "with code: ").map(ExitCause::Code);

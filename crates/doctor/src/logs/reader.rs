@@ -40,7 +40,8 @@ impl Reader {
             finder: Finder::new(),
             collector: Collector::default(),
             stamp: None,
-            suspect: (false, false),
+            piece_is_text: true,
+            line_is_text: true,
             cleaned: Vec::new(),
             unescaped: Vec::new(),
             summary: Summary::default(),
@@ -107,8 +108,9 @@ struct State {
     collector: Collector,
     /// The time of the next line, which is a message: Grafana.
     stamp: Option<When>,
-    /// Whether this piece of the file, or the one before, has bytes that are not UTF-8.
-    suspect: (bool, bool),
+    /// Whether this piece of the file is UTF-8, and all pieces that the line is made of.
+    piece_is_text: bool,
+    line_is_text: bool,
     cleaned: Vec<u8>,
     unescaped: Vec<u8>,
     summary: Summary,
@@ -118,11 +120,9 @@ impl State {
     /// A piece of the file has come.
     fn begin(&mut self, piece: &[u8]) {
         self.summary.bytes += piece.len() as u64;
-        let is_suspect = match std::str::from_utf8(piece) {
-            Ok(_) => false,
-            Err(error) => error.error_len().is_some(),
-        };
-        self.suspect = (is_suspect, self.suspect.0);
+        // A character that two pieces share makes both doubtful, and their lines are looked at one by one.
+        self.piece_is_text = std::str::from_utf8(piece).is_ok();
+        self.line_is_text &= self.piece_is_text;
     }
 
     fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) {
@@ -132,9 +132,10 @@ impl State {
             self.summary.long.at(self.position);
         }
         let text = line.text.strip_suffix(b"\r").unwrap_or(line.text);
-        if self.suspect != (false, false) && std::str::from_utf8(text).is_err() {
+        if !self.line_is_text && std::str::from_utf8(text).is_err() {
             self.summary.not_utf8.at(self.position);
         }
+        self.line_is_text = self.piece_is_text;
         if memchr2(ESCAPE, 0, text).is_none() {
             return self.collect(text, sink);
         }

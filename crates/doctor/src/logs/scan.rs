@@ -2,20 +2,26 @@
 
 use std::time::Duration;
 
-use memchr::memmem;
+use memchr::memchr_iter;
 use outlast_config::parse_duration;
 
 use super::text::number;
 
+/// Where a text first is. Messages are short: to prepare a faster search for each would take longer than this one.
+pub(super) fn find(text: &[u8], mark: &[u8]) -> Option<usize> {
+    let first = *mark.first()?;
+    memchr_iter(first, text).find(|at| text[*at..].starts_with(mark))
+}
+
 /// What follows the first `mark`.
 pub(super) fn after<'a>(text: &'a [u8], mark: &str) -> Option<&'a [u8]> {
-    memmem::find(text, mark.as_bytes()).map(|at| &text[at + mark.len()..])
+    find(text, mark.as_bytes()).map(|at| &text[at + mark.len()..])
 }
 
 /// What stands between the first `begin` and the next `end`.
 pub(super) fn between<'a>(text: &'a [u8], begin: &str, end: &str) -> Option<&'a [u8]> {
     let rest = after(text, begin)?;
-    memmem::find(rest, end.as_bytes()).map(|at| &rest[..at])
+    find(rest, end.as_bytes()).map(|at| &rest[..at])
 }
 
 /// The number that a text begins with.

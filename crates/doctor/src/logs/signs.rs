@@ -2,7 +2,7 @@
 //!
 //! One pass looks for all of them at once.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::event::{AppSign, Kind, Origin};
 use super::platform::{self, Meaning};
@@ -84,7 +84,11 @@ pub(super) struct Finder(AhoCorasick);
 impl Finder {
     pub(super) fn new() -> Self {
         let words = WORDS.map(|(word, _)| word);
-        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words);
+        // Built in a fraction of the time of the default, which a short log is not worth, and as fast on long ones: what
+        // finds candidates is the same.
+        let kind = Some(AhoCorasickKind::ContiguousNFA);
+        let mut finder = AhoCorasick::builder();
+        let finder = finder.match_kind(MatchKind::LeftmostFirst).kind(kind).build(words);
         Self(finder.expect("a few short words"))
     }
 

@@ -88,6 +88,16 @@ fn objects_that_are_none_hide_nothing() {
         );
         assert!(summary.not_understood > 0, "{junk}");
     }
+    // What lies between braces that are no object is read all the same.
+    let (events, summary) = told("{\n[PR04] could not find a good candidate within 75ms\n}\n");
+    assert_eq!((events.len(), summary.not_understood), (1, 1));
+    // An object that lost its end does not take the next one with it.
+    let object = format!(
+        "{{\n  \"message\": \"Starting machine\",\n  \"instance\": \"a\",\n  \"timestamp\": \"{}\"\n}}\n",
+        &LINE[..20]
+    );
+    let (events, summary) = told(&format!("{}{object}{object}", &object[..35]));
+    assert_eq!((events.len(), forms(&summary)), (2, vec![(Form::Stream, 2)]));
     // An object that never ends is given up before it takes much memory.
     let text = format!("{{\n{}{LINE}\n", "  \"a\": [\n".repeat(LINE_BYTES_MAX / 4));
     let (events, summary) = in_pieces(text.as_bytes(), 100_000);

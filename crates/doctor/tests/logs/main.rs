@@ -3,6 +3,7 @@
 mod bad_input;
 mod forms;
 mod outlast;
+mod random;
 
 use outlast_doctor::logs::{Event, Form, Level, Reader, Summary, Unreadable, When};
 
