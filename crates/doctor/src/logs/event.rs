@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::name::{Code, Name};
 use super::ours::{Drain, Exchange, LedgerMismatch, Release};
+use super::served::Served;
 use super::when::When;
 
 /// What a line tells. It owns all that it says and is at most 224 bytes; what is larger is boxed.
@@ -160,6 +161,8 @@ pub enum Kind {
     TrialStop,
     /// A line of the app that bears on connections.
     App(AppSign),
+    /// A request, run or connection has ended, or its head was sent, says the app in a line about it.
+    Served(Served),
     /// One exchange of ours has ended: a line of `outlast::access`.
     Exchange(Box<Exchange>),
     /// We released a peer that answered nothing any more.
@@ -235,7 +238,7 @@ pub enum Health {
 pub enum AppSign {
     /// It listens: `listening on`, `started server on`.
     Listening,
-    /// Its client aborted: `AbortError`, `aborted`, `client disconnected`, `499`.
+    /// Its client aborted: `AbortError`, `aborted`, `client disconnected`, `context canceled`, `499`.
     ClientAborted,
     /// A connection was reset: `ECONNRESET`, `connection reset by peer`.
     Reset,
@@ -247,6 +250,8 @@ pub enum AppSign {
     TimedOut,
     /// It has no descriptors left: `EMFILE`, `too many open files`.
     DescriptorsGone,
+    /// A peer of it answered nothing any more: `no pong`, `ping timeout`.
+    PeerLost,
     /// It speaks of keep-alive.
     KeepAlive,
     /// It answered a request with 5xx, as a line in one of the usual access log formats says.

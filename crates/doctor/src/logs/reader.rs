@@ -12,6 +12,7 @@ use super::object::{self, Object};
 use super::outlast::{self, Fields, Key};
 use super::platform::{self, Meaning};
 use super::record::{Form, Record};
+use super::served;
 use super::signs::Finder;
 use super::stamp::Clock;
 use super::summary::Summary;
@@ -386,7 +387,7 @@ impl State {
             None => record.message,
         };
         let meaning = match record.origin {
-            Origin::App => signs.meaning,
+            Origin::App => served::meaning(message).or(signs.meaning),
             Origin::Unknown => platform::meaning(message).or(signs.meaning),
             _ => platform::meaning(message),
         };
