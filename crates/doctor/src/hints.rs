@@ -20,6 +20,23 @@ pub struct Hints {
     pub peak: Option<NonZeroU32>,
 }
 
+impl Hints {
+    /// Whether this flag was given.
+    pub(crate) fn tell(&self, flag: &str) -> bool {
+        match flag {
+            "--streams" => self.streams.is_some(),
+            "--boot" => self.boot.is_some(),
+            "--machines" => self.machines.is_some(),
+            "--memory-per-stream" => self.memory_per_stream.is_some(),
+            // Where nothing streams no stream has a peak.
+            "--peak" => {
+                self.peak.is_some() || self.streams.is_some_and(|longest| longest.is_zero())
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Where a premise comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Basis {

@@ -6,6 +6,7 @@
 
 mod allow;
 mod capacity;
+pub mod checklist;
 mod facts;
 mod finding;
 mod fix;

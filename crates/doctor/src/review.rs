@@ -25,6 +25,8 @@ pub struct Files<'a> {
 pub struct Review {
     /// The worst first, then in the order of the file.
     pub findings: Vec<Finding>,
+    /// Whether Fly decodes the file. If not, nothing but that was reviewed.
+    pub is_decoded: bool,
     /// How many more there are that comments in the file allow.
     pub allowed: usize,
     /// What changes of the limits would give, for each HTTP service with a hard limit.
@@ -74,7 +76,10 @@ pub fn review(files: &Files<'_>, hints: &Hints) -> Result<Review, Unreadable> {
     let facts = Facts::new(files.fly, &fly, &raw, outlast, hints);
     rules::check(&facts, &mut findings);
     let capacities = capacity::all(&facts);
-    Ok(finish(files, findings, capacities, rules::secrets(Some(&fly), None)))
+    Ok(Review {
+        is_decoded: true,
+        ..finish(files, findings, capacities, rules::secrets(Some(&fly), None))
+    })
 }
 
 /// What Fly cannot decode is all there is to say: the rest would be about a file that nobody wrote.
@@ -110,5 +115,5 @@ fn finish(
     });
     let found = findings.len();
     findings.retain(|finding| !allow::is_allowed(files, finding));
-    Review { allowed: found - findings.len(), findings, capacities, secrets }
+    Review { is_decoded: false, allowed: found - findings.len(), findings, capacities, secrets }
 }

@@ -9,6 +9,11 @@ use crate::finding::{Confidence, Finding, Severity};
 /// From so many percent of the places on a service is nearly full: where the alerts of most people begin.
 const NEARLY_FULL: u64 = 80;
 
+/// One that starts admits as soon as a machine takes traffic.
+pub(super) fn is_ending(snapshot: &Snapshot) -> bool {
+    ["draining", "stopped"].contains(&&*snapshot.pool.phase)
+}
+
 /// What concerns all services.
 pub(super) fn of_gateway(snapshot: &Snapshot, version: &str) -> Vec<Finding> {
     let pool = &snapshot.pool;
@@ -29,7 +34,7 @@ pub(super) fn of_gateway(snapshot: &Snapshot, version: &str) -> Vec<Finding> {
                 ),
         );
     }
-    if pool.phase != "serving" {
+    if is_ending(snapshot) {
         let message = format!("the gateway is {} and admits nobody", pool.phase);
         findings.push(
             Finding::new("LIVE202", Severity::Medium, Confidence::Certain, message)
@@ -91,7 +96,7 @@ fn machines(view: &View<'_>) -> Option<Finding> {
     let idle: Vec<_> = machines.iter().filter(|machine| machine.state != "ready").collect();
     let is_none_left = idle.len() == machines.len();
     // A machine that is being stopped with its gateway is no news.
-    if view.draining || (idle.is_empty() && !machines.is_empty()) {
+    if view.is_ending || (idle.is_empty() && !machines.is_empty()) {
         return None;
     }
     let is_starting = !idle.is_empty() && idle.iter().all(|machine| machine.state == "checking");

@@ -120,7 +120,8 @@ struct View<'s> {
     refused: Refused,
     /// Why the kernel tells nothing.
     evidence_missing: Option<&'s str>,
-    draining: bool,
+    /// It is being stopped.
+    is_ending: bool,
 }
 
 /// Refusals for want of a place or a machine.
@@ -171,7 +172,7 @@ impl<'s> View<'s> {
             demand: Demand::of(first, last, service, &places),
             refused: Refused::of(first, last, &service.name),
             evidence_missing: last.pool.evidence_missing.as_deref(),
-            draining: last.pool.phase != "serving",
+            is_ending: findings::is_ending(last),
             places,
             service,
         }

@@ -107,8 +107,9 @@ fn zombies(view: &View<'_>) -> Statement {
     if zombies > 0 {
         let longest = places.zombies.iter().map(|one| unanswered(one)).max().unwrap_or_default();
         let says = format!(
-            "{} held by {}, unanswered for up to {}",
+            "{} {} held by {}, unanswered for up to {}",
             count(zombies, "place"),
+            are(zombies),
             either(zombies, "a zombie", "zombies"),
             time(longest)
         );
@@ -139,8 +140,9 @@ fn slow_readers(view: &View<'_>) -> Statement {
     let slow = view.places.slow.len() as u64;
     if slow > 0 {
         let says = format!(
-            "{} held by {}: alive, and not taking what waits for them",
+            "{} {} held by {}: alive, and not taking what waits",
             count(slow, "place"),
+            are(slow),
             either(slow, "a slow reader", "slow readers"),
         );
         return statement("slow_readers", says, quoted(&view.places.slow));
@@ -174,8 +176,9 @@ fn idle(view: &View<'_>) -> Statement {
     let says = match idle {
         0 => "no place is held by an idle connection".to_owned(),
         _ => format!(
-            "{} held by {} to machines that nobody uses",
+            "{} {} held by {} to machines that nobody uses",
             count(idle, "place"),
+            are(idle),
             either(idle, "a connection", "connections")
         ),
     };

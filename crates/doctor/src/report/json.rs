@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{level, page_of};
 use crate::capacity::Capacity;
+use crate::checklist::Checked;
 use crate::finding::Finding;
 use crate::live::{Live, ServiceView};
 use crate::review::Review;
@@ -40,6 +41,23 @@ pub fn json_live(live: &Live) -> String {
         "services": services,
         "findings": findings,
     });
+    format!("{value:#}\n")
+}
+
+/// The same of a checklist.
+#[must_use]
+pub fn json_checklist(checked: &[Checked]) -> String {
+    let items = checked.iter().map(|one| {
+        json!({
+            "id": one.item.id,
+            "title": one.item.title,
+            "how": one.item.how,
+            "rules": one.item.rules,
+            "mark": one.mark.name(),
+            "why": one.why,
+        })
+    });
+    let value = json!({ "version": 1, "items": items.collect::<Vec<_>>() });
     format!("{value:#}\n")
 }
 

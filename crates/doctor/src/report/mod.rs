@@ -6,7 +6,7 @@ mod junit;
 mod sarif;
 
 pub use github::{github, github_of};
-pub use json::{json, json_live};
+pub use json::{json, json_checklist, json_live};
 pub use junit::{junit, junit_of};
 pub use sarif::{sarif, sarif_of};
 

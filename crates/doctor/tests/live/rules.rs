@@ -181,4 +181,16 @@ fn who_misses_places_makes_it_worse() {
         gateway.service().machines.push(second);
     });
     assert_eq!(severity(&of_two.argue(), "LIVE109"), Some(Severity::High));
+    // A gateway of which no machine has ever started has not begun to serve; one that ends has no need of them.
+    let lost = |phase: &str| {
+        let phase = phase.to_owned();
+        Gateway::new(25)
+            .but(|gateway| {
+                gateway.service().machines[0].state = "lost".to_owned();
+                gateway.pool.phase = phase;
+            })
+            .argue()
+    };
+    assert_eq!(severity(&lost("starting"), "LIVE109"), Some(Severity::Error));
+    assert_eq!(severity(&lost("draining"), "LIVE109"), None);
 }

@@ -17,7 +17,10 @@ fn a_full_service_is_argued_about() {
     assert_eq!(says("places"), ("25 of 25 places are taken", certain));
     let working = "22 places hold working streams, the oldest 8 min old";
     assert_eq!(says("working_streams"), (working, certain));
-    assert_eq!(says("zombies"), ("3 places held by zombies, unanswered for up to 31 s", certain));
+    assert_eq!(
+        says("zombies"),
+        ("3 places are held by zombies, unanswered for up to 31 s", certain)
+    );
     assert_eq!(says("slow_readers"), ("no place is held by a slow reader", certain));
     assert_eq!(says("idle_connections"), ("no place is held by an idle connection", certain));
     let view = &live.services[0];

@@ -23,6 +23,9 @@ pub(crate) struct DoctorArgs {
     pub(crate) hints: HintArgs,
     #[command(flatten)]
     pub(crate) live: LiveArgs,
+    /// Ticks what should be so before a deploy, as far as the files, and with --live a gateway, show it
+    #[arg(long, conflicts_with = "fix")]
+    pub(crate) checklist: bool,
     /// For whom the result is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Format,

@@ -27,6 +27,7 @@ pub(super) fn draw(live: &Live, url: &str, coloured: bool) -> String {
     }
     let review = Review {
         findings: live.findings.clone(),
+        is_decoded: true,
         allowed: 0,
         capacities: Vec::new(),
         secrets: Vec::new(),

@@ -1,6 +1,7 @@
 //! `outlast doctor` and `outlast explain`: reads, draws, writes; what is wrong is for `outlast_doctor` to say.
 
 mod args;
+mod checklist;
 mod draw;
 mod draw_live;
 mod live;
@@ -25,7 +26,7 @@ use crate::sources::{read, read_existing};
 
 /// Reviews, and mends if asked to. Exit code 1: there is a finding at or above `--fail-on`.
 pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
-    if args.live.is_asked() {
+    if args.live.is_asked() && !args.checklist {
         return live::run(args);
     }
     refuse_other_formats(&args.file)?;
@@ -52,6 +53,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     }
     let files = Files { fly: &fly, outlast: outlast.as_ref() };
     match review(&files, &hints) {
+        Ok(review) if args.checklist => checklist::run(args, &fly, &review, &hints),
         Ok(review) => tell(args, &files, &review),
         Err(unreadable) => Ok(refuse(&unreadable, &fly)),
     }

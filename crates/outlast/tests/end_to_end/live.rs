@@ -7,7 +7,7 @@ use outlast_runtime::Tasks;
 use outlast_testkit::{ScriptedMachine, Wire};
 use serde_json::Value;
 
-use crate::support::{GET, Outlast, stream};
+use crate::support::{GET, INCIDENT, Outlast, stream};
 
 /// Places of the gateways here.
 const HARD: usize = 4;
@@ -202,5 +202,41 @@ async fn whoever_cannot_be_asked_is_said_to_be_why_and_what_to_do() {
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         assert!(stderr.contains(error), "{stderr}");
         assert!(stderr.contains("127.0.0.1:8079 unless told otherwise"), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_checklist_is_ticked_by_the_file_and_by_the_gateway() {
+    let machine = ScriptedMachine::start().await;
+    let outlast = up(&[("incident.toml", INCIDENT)], &machine, &[]).await;
+    let flags = ["incident.toml", "--checklist", "--streams", "8m", "--format", "json"];
+    let (code, stdout, _) = doctor(&outlast, &flags).await;
+    let list: Value = serde_json::from_str(&stdout).unwrap();
+    let mark = |id: &str| {
+        let mut items = list["items"].as_array().unwrap().iter();
+        items.find(|item| item["id"] == id).unwrap()["mark"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(code, 1);
+    for (id, wanted) in [
+        ("secrets", "done"),
+        ("drain", "wrong"),
+        // Whether one machine may fail depends on how many there are, and nobody told.
+        ("machines", "open"),
+        ("ready", "done"),
+        ("room", "done"),
+        ("signal", "open"),
+    ] {
+        assert_eq!(mark(id), wanted, "{id}\n{stdout}");
+    }
+    let folder = outlast.folder.path();
+    for (args, wanted) in [
+        (&["--checklist", "--fail-on", "never"][..], 0),
+        (&["--checklist", "--fail-on", "error"], 0),
+        (&["--checklist", "--format", "sarif"], 2),
+        (&["--checklist", "--fix"], 2),
+    ] {
+        let all = [&["doctor", "incident.toml"], args].concat();
+        let status = Outlast::command(folder, &all).output().await.unwrap().status;
+        assert_eq!(status.code(), Some(wanted), "{args:?}");
     }
 }
