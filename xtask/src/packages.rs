@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Needed] = &[
     Needed { program: "ip", package: "iproute2" },
     Needed { program: "nft", package: "nftables" },
     Needed { program: "bash", package: "bash" },
+    Needed { program: "curl", package: "curl" },
 ];
 
 /// For the fuzz targets: libFuzzer is C++.

@@ -13,14 +13,14 @@ use tokio::net::{TcpListener, TcpSocket};
 use crate::support::{Outlast, get, signal};
 
 /// An app whose health the test decides: what `/up` answers is its status, all else is 200.
-struct Patient {
-    address: SocketAddr,
-    health: Arc<AtomicU16>,
+pub(crate) struct Patient {
+    pub(crate) address: SocketAddr,
+    pub(crate) health: Arc<AtomicU16>,
     tasks: Tasks,
 }
 
 impl Patient {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (health, tasks) = (Arc::new(AtomicU16::new(200)), Tasks::default());

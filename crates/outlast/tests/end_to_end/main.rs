@@ -8,6 +8,7 @@ mod command;
 mod deaths;
 mod descriptors;
 mod doctor;
+mod documents;
 mod door;
 mod drill;
 mod health;

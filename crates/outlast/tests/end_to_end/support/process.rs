@@ -214,7 +214,11 @@ impl Outlast {
 
     /// The pool's first service.
     pub(crate) async fn service(&self) -> Value {
-        let (status, body) = get(self.admin, "/api/pool", &[]).await;
+        // With --no-auth there is none, and none is needed.
+        let token = std::fs::read_to_string(self.folder.path().join("data/access/token"));
+        let bearer = token.map(|token| format!("Bearer {}", token.trim()));
+        let fields = bearer.iter().map(|bearer| ("Authorization", bearer.as_str()));
+        let (status, body) = get(self.admin, "/api/pool", &fields.collect::<Vec<_>>()).await;
         assert_eq!(status, 200, "{body}");
         serde_json::from_str::<Value>(&body).unwrap()["services"][0].clone()
     }
