@@ -76,6 +76,11 @@ fn has_comment_above(facts: &Facts<'_>, written: &Located<String>) -> bool {
 
 fn absent(facts: &Facts<'_>, service: &Service<'_>) -> Finding {
     let memory = facts.memory(&service.common.processes);
+    // Without [[vm]] an old app keeps whatever it had.
+    let holds = match memory.span {
+        Some(_) => format!("{} MB", memory.mb),
+        None => "memory".to_owned(),
+    };
     let kind = if service.speaks == Speaks::Http { "requests" } else { "connections" };
     let message = format!("{} has no concurrency limits", service.title);
     Finding::new("FLY103", Severity::Medium, Confidence::Certain, message)
@@ -84,8 +89,7 @@ fn absent(facts: &Facts<'_>, service: &Service<'_>) -> Finding {
         .so(format!(
             "from {SOFT_DEFAULT} on a machine counts as busy: others are preferred and started, and \
             autostop reckons with it; \
-             nothing is ever refused, whatever {} MB can hold",
-            memory.mb
+             nothing is ever refused, whatever {holds} can hold"
         ))
         .fix(format!(
             "write {} with type = \"{kind}\" and the hard_limit that one machine was measured to carry, \
@@ -203,9 +207,9 @@ fn memory(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     let has_streams = !facts.is_without_streams() && !facts.streams.is_guessed();
     // A guess that may be four times too high still says something.
     let far_off = limit > fit.streams.saturating_mul(4);
-    let severity = match (need.is_guessed(), has_streams, far_off) {
-        (false, true, _) => Severity::High,
-        (true, _, false) => Severity::Low,
+    let severity = match (need.is_guessed(), has_streams, far_off, &fit.span) {
+        (false, true, _, Some(_)) => Severity::High,
+        (true, _, false, _) | (true, _, _, None) => Severity::Low,
         _ => Severity::Medium,
     };
     let each = need.value.div_ceil(1 << 20);
@@ -232,6 +236,7 @@ fn memory(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
     };
     let mut finding = finding.given(need, "--memory-per-stream");
     if fit.span.is_none() {
+        finding.confidence = Confidence::Guess;
         finding
             .assumed
             .push("no [[vm]] tells the memory; 256 MB is what a new app gets".to_owned());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outlast_config::fly::{AutoStop, GoDuration};
+use outlast_config::fly::{AutoStop, GoDuration, Restart};
 use outlast_config::{Located, format_duration};
 
 use super::concurrency::count;
@@ -225,6 +225,9 @@ fn start_off(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
                 .fix("auto_start_machines = true, or auto_stop_machines = \"off\""),
         );
     }
+    if is_always_restarted(facts, service) {
+        return None;
+    }
     let message = format!("{} does not start machines that ended by themselves", service.title);
     Some(
         Finding::new("FLY208", Severity::Medium, Confidence::Guess, message)
@@ -232,6 +235,22 @@ fn start_off(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {
             .so("an app that exits with code 0, or too often, stays down, and traffic does not bring it back")
             .fix("auto_start_machines = true; with auto_stop_machines off it costs nothing"),
     )
+}
+
+/// A restart policy brings its app back however it ended, so that traffic need not.
+fn is_always_restarted(facts: &Facts<'_>, service: &Service<'_>) -> bool {
+    let always =
+        facts.fly.restarts.iter().filter(|restart| {
+            restart.policy.as_ref().is_some_and(|policy| policy.value == "always")
+        });
+    let groups = &service.common.processes;
+    let covers = |restart: &Restart, group: &Located<String>| {
+        restart.processes.iter().any(|name| name.value == group.value)
+    };
+    always.into_iter().any(|restart| {
+        restart.processes.is_empty()
+            || (!groups.is_empty() && groups.iter().all(|group| covers(restart, group)))
+    })
 }
 
 fn floor(facts: &Facts<'_>, service: &Service<'_>) -> Option<Finding> {

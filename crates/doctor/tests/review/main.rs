@@ -7,4 +7,5 @@ mod fix;
 mod incident;
 mod pages;
 mod random;
+mod readers;
 mod reports;

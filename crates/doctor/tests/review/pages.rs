@@ -7,8 +7,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::examples::examples;
+use crate::examples::{Example, examples};
 use outlast_doctor::{live_pages, pages};
+
+/// A table with its header and keys is five lines.
+const NEAR: usize = 5;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -91,5 +94,27 @@ fn no_right_example_has_an_error() {
         let errors: Vec<_> =
             errors.filter(|one| one.severity == outlast_doctor::Severity::Error).collect();
         assert_eq!(errors, [], "{}", page.rule);
+    }
+}
+
+/// A right example is a near miss: what is wrong in the other one, and hardly more, is another in it. Where the text is the same, a
+/// flag tells the difference.
+#[test]
+fn a_right_example_is_a_near_miss() {
+    for page in pages() {
+        let [wrong, right] = &examples(page)[..] else { panic!("{} has two examples", page.rule) };
+        let text = |example: &Example| {
+            let outlast = example.outlast.as_ref().map(|source| source.text.as_str());
+            format!("{}{}", example.fly.text, outlast.unwrap_or_default())
+        };
+        let (wrong_text, right_text) = (text(wrong), text(right));
+        let difference = similar::TextDiff::from_lines(&wrong_text, &right_text);
+        let changed = difference
+            .iter_all_changes()
+            .filter(|change| change.tag() != similar::ChangeTag::Equal)
+            .filter(|change| !change.value().trim().is_empty());
+        let changed = changed.count();
+        assert!(changed <= NEAR, "{}: {changed} lines are another", page.rule);
+        assert!(changed > 0 || wrong.hints != right.hints, "{}: nothing is another", page.rule);
     }
 }
