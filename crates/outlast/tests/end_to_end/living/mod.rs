@@ -3,6 +3,7 @@
 //! All of them at once, so that the whole takes as long as its slowest. What the gateways show and do is held against the truth:
 //! nobody who lives may be released, everybody who is dead must be, in time. docs/living-and-dead.md has the outcome.
 
+mod doctor;
 mod gateways;
 mod matrix;
 mod peers;
