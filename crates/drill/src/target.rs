@@ -156,4 +156,12 @@ mod tests {
         assert!(Target::resolve(url, Some("192.0.2.2")).is_err());
         assert!(Target::resolve(url, Some("192.0.2.1")).is_ok());
     }
+
+    #[test]
+    fn whoever_is_only_asked_may_be_anybody() {
+        let url = "http://192.0.2.1:8079";
+        assert!(matches!(Target::resolve(url, None), Err(TargetError::NotOurs { .. })));
+        assert_eq!(Target::to_ask(url).unwrap().address, "192.0.2.1:8079".parse().unwrap());
+        assert!(matches!(Target::to_ask("https://a"), Err(TargetError::Scheme(_))));
+    }
 }

@@ -222,6 +222,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_is_read_whole_whatever_its_pieces_up_to_a_bound() {
+        let machine = ScriptedMachine::start().await;
+        let (to, request) = (machine.address(), b"GET / HTTP/1.1\r\n\r\n");
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = async |pieces: &[&str]| {
+            let mut wire = machine.accept().await;
+            wire.read_head().await;
+            for piece in pieces {
+                wire.send(piece).await;
+            }
+            wire.finish().await;
+        };
+        for (pieces, body) in [
+            (&[chunked, "3\r\nab", "c\r\n2", "\r\nde\r\n0\r\n", "\r\n"][..], "abcde"),
+            (&["HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab", "cd"], "abcd"),
+            (&["HTTP/1.1 200 OK\r\n\r\nab", "c"], "abc"),
+            (&["HTTP/1.1 204 No Content\r\n\r\n"], ""),
+        ] {
+            let (fetched, ()) = tokio::join!(fetch(to, request, 1_000), answer(pieces));
+            assert_eq!(fetched.unwrap().1, body.as_bytes());
+        }
+        for (pieces, wrong) in [
+            (&[chunked, "3\r\nabc\r\n"][..], "before the end"),
+            (&["HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab"], "before the end"),
+            (&["HTTP/1.1 200 OK\r\n\r\n", &"x".repeat(2_000)], "more than 1000 bytes"),
+        ] {
+            let (fetched, ()) = tokio::join!(fetch(to, request, 1_000), answer(pieces));
+            let error = fetched.unwrap_err().to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
+    }
+
+    #[tokio::test]
     async fn reads_show_at_most_what_is_asked_for() {
         let machine = ScriptedMachine::start().await;
         let mut stream = send(machine.address(), b"hello").await.unwrap();

@@ -191,3 +191,28 @@ fn not_outlast(target: &Target, error: NotOutlast) -> Failure {
     let what = format!("{} is no admin listener that this version understands", target.url);
     Failure::config(anyhow::Error::from(error).context(what)).hint(OTHER_PORT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_of_this_host_is_shown_to_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        Access::open(folder.path()).unwrap();
+        let args = |token: Option<PathBuf>| LiveArgs {
+            live: None,
+            watch: Duration::ZERO,
+            data: Some(folder.path().to_owned()),
+            token,
+        };
+        let shown = |url: &str, token| {
+            super::token(&args(token), &Target::to_ask(url).unwrap()).unwrap().len()
+        };
+        let told = folder.path().join("access/token");
+        assert_eq!(shown("http://127.0.0.1:8079", None), 1);
+        assert_eq!(shown("http://[::1]:8079", None), 1);
+        assert_eq!(shown("http://192.0.2.1:8079", None), 0);
+        assert_eq!(shown("http://192.0.2.1:8079", Some(told)), 1);
+    }
+}

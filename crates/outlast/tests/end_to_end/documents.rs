@@ -26,6 +26,9 @@ const FLY: &[&str] = &[
     "fly ssh console -C ",
     "fly deploy --strategy rolling",
     "fly scale count 2",
+    "fly releases --image",
+    "fly deploy --image ",
+    "fly secrets set ",
 ];
 
 struct Block<'p> {
@@ -158,11 +161,34 @@ fn line_matches(wanted: &str, got: &str) -> bool {
     left.ends_with(last)
 }
 
+/// Commands amid sentences are not run: their words must be known.
+async fn check_words(name: &str, page: &str) {
+    let prose: Vec<_> = page.split("```").step_by(2).collect();
+    for span in prose.iter().flat_map(|text| text.split('`').skip(1).step_by(2)) {
+        let place = format!("docs/{name}: `{span}`");
+        if span.starts_with("fly ") {
+            assert!(FLY.iter().any(|known| span.starts_with(known)), "{place} is not known here");
+        }
+        let Some(words) = span.strip_prefix("outlast ") else { continue };
+        let words: Vec<_> = words.split_whitespace().collect();
+        let output = Outlast::command(Path::new("/"), &[words[0], "--help"]).output().await;
+        let output = output.unwrap();
+        assert!(output.status.success(), "{place}: there is no such command");
+        let help = String::from_utf8(output.stdout).unwrap();
+        for flag in words.iter().filter(|word| word.starts_with("--")) {
+            let is_known = help.split_whitespace().any(|word| word == *flag);
+            assert!(is_known, "{place}: there is no {flag}");
+        }
+    }
+}
+
 macro_rules! pages {
     ($($test:ident: $name:literal,)*) => {
         $(#[tokio::test]
         async fn $test() {
-            run($name, include_str!(concat!("../../../../docs/", $name))).await;
+            let page = include_str!(concat!("../../../../docs/", $name));
+            check_words($name, page).await;
+            run($name, page).await;
         })*
     };
 }
