@@ -26,7 +26,7 @@ fn admission(machines: u32) -> Admission {
 }
 
 /// With 5,000 places taken, as in the benchmark of held streams.
-#[divan::bench(args = [1, 3, 16])]
+#[divan::bench(args = [1, 3, 16, 1_000])]
 fn admit_and_release(bencher: divan::Bencher<'_, '_>, machines: u32) {
     let admission = admission(machines);
     let client = IpAddr::V4(Ipv4Addr::LOCALHOST);

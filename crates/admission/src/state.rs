@@ -1,13 +1,16 @@
 //! The rules, as a state machine without I/O. "Rule n" refers to docs/admission.md.
 
 mod ledger;
+mod machines;
+mod numbered;
 mod waiting;
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use crate::queue::{ClientKey, Queue};
 pub use ledger::{Held, Released};
+use machines::{Machine, Machines, Slot};
+use numbered::Numbered;
 
 /// A machine of the service, given by the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -131,19 +134,6 @@ pub struct MachineUsage {
     pub level: Level,
 }
 
-#[derive(Debug, Default)]
-struct Machine {
-    key: MachineKey,
-    is_ready: bool,
-    in_flight: u32,
-    lingering: u32,
-    /// Of those, asked to let go.
-    evicting: u32,
-    reserve: u32,
-    /// When it was last chosen, in choices: round robin among equals.
-    chosen: u64,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hold {
     Busy,
@@ -155,7 +145,7 @@ enum Hold {
 
 #[derive(Debug)]
 struct Lease<H> {
-    machine: MachineKey,
+    machine: Slot,
     hold: Hold,
     holder: Option<H>,
 }
@@ -165,16 +155,15 @@ struct Lease<H> {
 #[derive(Debug)]
 pub struct State<H = ()> {
     settings: Settings,
-    machines: Vec<Machine>,
-    leases: HashMap<LeaseId, Lease<H>>,
+    machines: Machines,
+    leases: Numbered<LeaseId, Lease<H>>,
     /// Lingering leases, longest first: the order of eviction.
     lingering: std::collections::VecDeque<LeaseId>,
     queue: Queue,
-    clients: HashMap<Ticket, ClientKey>,
+    clients: Numbered<Ticket, ClientKey>,
     /// Of those who wait, the control calls, in the order of their coming: the reserve is for them.
     control: std::collections::VecDeque<Ticket>,
     next_id: u64,
-    choices: u64,
 }
 
 impl<H> State<H> {
@@ -183,14 +172,13 @@ impl<H> State<H> {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            machines: Vec::new(),
-            leases: HashMap::new(),
+            machines: Machines::default(),
+            leases: Numbered::default(),
             lingering: std::collections::VecDeque::new(),
             queue: Queue::default(),
-            clients: HashMap::new(),
+            clients: Numbered::default(),
             control: std::collections::VecDeque::new(),
             next_id: 0,
-            choices: 0,
         }
     }
 
@@ -207,7 +195,9 @@ impl<H> State<H> {
             return self.take(machine, Hold::Busy);
         }
         let evict = self.evict_one();
-        if evict.is_none() && self.queue.len() >= self.settings.queue_depth_max + self.evicting() {
+        if evict.is_none()
+            && self.queue.len() >= self.settings.queue_depth_max + self.machines.evicting()
+        {
             return Verdict::QueueFull;
         }
         let ticket = Ticket(self.next());
@@ -223,17 +213,20 @@ impl<H> State<H> {
     /// An exchange wants to go on at this machine and no other. It does not wait, and overtakes nobody: while somebody
     /// waits, no machine has an ordinary place free.
     pub fn admit_at(&mut self, key: MachineKey, class: Class) -> Option<(LeaseId, MachineKey)> {
-        let slots = self.settings.reserve_slots;
-        let machine =
-            self.machines.iter().find(|machine| machine.key == key && machine.is_ready)?;
-        let hold = if class == Class::Control && machine.reserve < slots {
+        let slot = self.machines.find(key)?;
+        let machine = self.machines.get(slot);
+        if !machine.is_ready {
+            return None;
+        }
+        let has_reserve = machine.gauges.reserve < self.settings.reserve_slots;
+        let hold = if class == Class::Control && has_reserve {
             Hold::Reserve
         } else if self.level(machine) != Level::AtHard {
             Hold::Busy
         } else {
             return None;
         };
-        match self.take(key, hold) {
+        match self.take(slot, hold) {
             Verdict::Admitted { lease, machine } => Some((lease, machine)),
             _ => unreachable!("a machine with a place was chosen"),
         }
@@ -244,15 +237,21 @@ impl<H> State<H> {
         if self.queue.len() == 0 {
             return None;
         }
-        let (ticket, machine, hold) = match (self.control.front(), self.choose_reserve()) {
-            (Some(ticket), Some(machine)) => (*ticket, machine, Hold::Reserve),
-            _ => {
+        let reserved =
+            self.control.front().copied().and_then(|ticket| Some((ticket, self.choose_reserve()?)));
+        let (ticket, machine, hold) = match reserved {
+            Some((ticket, machine)) => {
+                self.cancel(ticket);
+                (ticket, machine, Hold::Reserve)
+            }
+            None => {
                 let machine = self.choose()?;
-                (self.queue.pop()?, machine, Hold::Busy)
+                let ticket = self.queue.pop()?;
+                // It is in no line any more, and a long line is not searched for it.
+                self.forget(ticket);
+                (ticket, machine, Hold::Busy)
             }
         };
-        // Out of all that knows of it; one that was popped is in no line any more.
-        self.cancel(ticket);
         let Verdict::Admitted { lease, machine } = self.take(machine, hold) else {
             unreachable!("a chosen machine has a place")
         };
@@ -262,7 +261,8 @@ impl<H> State<H> {
     /// The next lingering connection to be closed because somebody waits for whom no place is about to come free. To be
     /// called until None after every change, after [`State::grant`].
     pub fn evict(&mut self) -> Option<LeaseId> {
-        if self.queue.len() == 0 || self.queue.len() <= self.places_coming() {
+        let is_of_use = self.queue.len() > 0 && !self.lingering.is_empty();
+        if !is_of_use || self.queue.len() <= self.places_coming() {
             return None;
         }
         self.evict_one()
@@ -270,9 +270,14 @@ impl<H> State<H> {
 
     /// A waiting exchange leaves. False if it was not waiting any more: then it has been granted a place.
     pub fn cancel(&mut self, ticket: Ticket) -> bool {
-        let Some(client) = self.clients.remove(&ticket) else { return false };
+        self.forget(ticket).is_some_and(|client| self.queue.remove(client, ticket))
+    }
+
+    /// Out of all but the queue; whose it was, if it waited.
+    fn forget(&mut self, ticket: Ticket) -> Option<ClientKey> {
+        let client = self.clients.remove(&ticket)?;
         self.control.retain(|waiting| *waiting != ticket);
-        self.queue.remove(client, ticket)
+        Some(client)
     }
 
     /// Says for whom a place is.
@@ -286,28 +291,35 @@ impl<H> State<H> {
     /// somebody who waits could have it.
     pub fn release(&mut self, id: LeaseId) -> Released<H> {
         let Some(lease) = self.leases.remove(&id) else { return Released::WasNotOut };
-        let machine = self.machine_mut(lease.machine);
-        match lease.hold {
-            Hold::Reserve => machine.reserve -= 1,
-            Hold::Busy => machine.in_flight -= 1,
+        if lease.hold == Hold::Lingering {
+            self.forget_lingering(id);
+        }
+        self.machines.change(lease.machine, |gauges| match lease.hold {
+            Hold::Reserve => gauges.reserve -= 1,
+            Hold::Busy => gauges.in_flight -= 1,
             Hold::Lingering => {
-                machine.in_flight -= 1;
-                machine.lingering -= 1;
-                self.lingering.retain(|lingering| *lingering != id);
+                gauges.in_flight -= 1;
+                gauges.lingering -= 1;
             }
             Hold::Evicting => {
-                machine.in_flight -= 1;
-                machine.lingering -= 1;
-                machine.evicting -= 1;
+                gauges.in_flight -= 1;
+                gauges.lingering -= 1;
+                gauges.evicting -= 1;
             }
-        }
-        let is_free = |machine: &Machine| {
-            machine.key == lease.machine && machine.is_ready && self.level(machine) != Level::AtHard
-        };
-        let has_place = lease.hold != Hold::Reserve && self.machines.iter().any(is_free);
-        self.forget_gone_machines();
+        });
+        let machine = self.machines.get(lease.machine);
+        let has_place =
+            lease.hold != Hold::Reserve && machine.is_ready && self.level(machine) != Level::AtHard;
+        self.machines.forget_if_gone(lease.machine);
         let freed = if has_place { Freed::Place } else { Freed::Nothing };
         Released::Now { holder: lease.holder, freed }
+    }
+
+    /// Most that stop to linger have done so for longest.
+    fn forget_lingering(&mut self, id: LeaseId) {
+        if let Some(index) = self.lingering.iter().position(|lingering| *lingering == id) {
+            self.lingering.remove(index);
+        }
     }
 
     /// The exchange is over, its connection lingers and keeps the place (rule 2). If someone waits and may evict it,
@@ -318,27 +330,20 @@ impl<H> State<H> {
             return None;
         }
         lease.hold = Hold::Lingering;
-        let key = lease.machine;
-        self.machine_mut(key).lingering += 1;
+        let slot = lease.machine;
+        self.machines.change(slot, |gauges| gauges.lingering += 1);
         self.lingering.push_back(id);
-        if self.queue.len() > self.evicting() { self.evict_one() } else { None }
+        if self.queue.len() > self.machines.evicting() { self.evict_one() } else { None }
     }
 
     /// The machine takes traffic.
     pub fn machine_ready(&mut self, key: MachineKey) {
-        if let Some(machine) = self.machines.iter_mut().find(|machine| machine.key == key) {
-            machine.is_ready = true;
-        } else {
-            self.machines.push(Machine { key, is_ready: true, ..Machine::default() });
-        }
+        self.machines.add(key);
     }
 
     /// The machine takes no more traffic. Leases on it stay out until their exchanges have noticed.
     pub fn machine_lost(&mut self, key: MachineKey) {
-        if let Some(machine) = self.machines.iter_mut().find(|machine| machine.key == key) {
-            machine.is_ready = false;
-        }
-        self.forget_gone_machines();
+        self.machines.remove(key);
     }
 
     /// Other limits from now on. Exchanges in flight are never cut by this.
@@ -361,7 +366,7 @@ impl<H> State<H> {
     /// Whether any machine takes traffic.
     #[must_use]
     pub fn has_ready_machine(&self) -> bool {
-        self.machines.iter().any(|machine| machine.is_ready)
+        self.machines.first().is_some()
     }
 
     /// The settings in force.
@@ -376,43 +381,41 @@ impl<H> State<H> {
         let usage = |machine: &Machine| MachineUsage {
             machine: machine.key,
             is_ready: machine.is_ready,
-            in_flight: machine.in_flight,
-            lingering: machine.lingering,
-            reserve: machine.reserve,
+            in_flight: machine.gauges.in_flight,
+            lingering: machine.gauges.lingering,
+            reserve: machine.gauges.reserve,
             level: self.level(machine),
         };
-        self.machines.iter().map(usage).collect()
+        self.machines.all().into_iter().map(usage).collect()
     }
 
     /// Rule 3: the lowest level, then the fewest in flight, then round robin.
-    fn choose(&mut self) -> Option<MachineKey> {
-        let candidates = self.machines.iter().filter(|machine| machine.is_ready);
-        let open = candidates.filter(|machine| self.level(machine) != Level::AtHard);
-        let best =
-            open.min_by_key(|machine| (self.level(machine), machine.in_flight, machine.chosen))?;
-        let key = best.key;
-        self.choices += 1;
-        let choice = self.choices;
-        self.machine_mut(key).chosen = choice;
-        Some(key)
-    }
-
-    fn choose_reserve(&self) -> Option<MachineKey> {
-        let slots = self.settings.reserve_slots;
-        let free = |machine: &&Machine| machine.is_ready && machine.reserve < slots;
-        let candidates = self.machines.iter().filter(free);
-        candidates.min_by_key(|machine| machine.reserve).map(|machine| machine.key)
-    }
-
-    fn take(&mut self, key: MachineKey, hold: Hold) -> Verdict {
-        let lease = LeaseId(self.next());
-        self.leases.insert(lease, Lease { machine: key, hold, holder: None });
-        let machine = self.machine_mut(key);
-        match hold {
-            Hold::Reserve => machine.reserve += 1,
-            Hold::Busy | Hold::Lingering | Hold::Evicting => machine.in_flight += 1,
+    fn choose(&mut self) -> Option<Slot> {
+        let slot = self.machines.first()?;
+        if self.level(self.machines.get(slot)) == Level::AtHard {
+            return None;
         }
-        Verdict::Admitted { lease, machine: key }
+        self.machines.chosen(slot);
+        Some(slot)
+    }
+
+    fn choose_reserve(&self) -> Option<Slot> {
+        let slots = self.settings.reserve_slots;
+        let free =
+            |(_, machine): &(Slot, &Machine)| machine.is_ready && machine.gauges.reserve < slots;
+        let candidates = self.machines.slots().filter(free);
+        let least = candidates.min_by_key(|(_, machine)| (machine.gauges.reserve, machine.came()));
+        least.map(|(slot, _)| slot)
+    }
+
+    fn take(&mut self, slot: Slot, hold: Hold) -> Verdict {
+        let lease = LeaseId(self.next());
+        self.leases.insert(lease, Lease { machine: slot, hold, holder: None });
+        self.machines.change(slot, |gauges| match hold {
+            Hold::Reserve => gauges.reserve += 1,
+            Hold::Busy | Hold::Lingering | Hold::Evicting => gauges.in_flight += 1,
+        });
+        Verdict::Admitted { lease, machine: self.machines.get(slot).key }
     }
 
     /// Marks the longest lingering connection of a ready machine for eviction.
@@ -420,38 +423,31 @@ impl<H> State<H> {
         if self.settings.linger == Linger::Hold {
             return None;
         }
-        let is_useful = |id: &LeaseId| {
-            let machine = self.leases[id].machine;
-            self.machines.iter().any(|other| other.key == machine && other.is_ready)
-        };
+        let is_useful = |id: &LeaseId| self.machines.get(self.leases[id].machine).is_ready;
         let index = self.lingering.iter().position(is_useful)?;
         let id = self.lingering.remove(index)?;
         let lease = self.leases.get_mut(&id).expect("a lingering lease is out");
         lease.hold = Hold::Evicting;
-        let key = lease.machine;
-        self.machine_mut(key).evicting += 1;
+        let slot = lease.machine;
+        self.machines.change(slot, |gauges| gauges.evicting += 1);
         Some(id)
-    }
-
-    fn evicting(&self) -> usize {
-        self.machines.iter().map(|machine| machine.evicting as usize).sum()
     }
 
     /// Places that are free for those who wait once every connection that was asked to close has closed.
     fn places_coming(&self) -> usize {
         let Some(hard) = self.settings.limits.hard else { return usize::MAX };
-        let ready = self.machines.iter().filter(|machine| machine.is_ready);
         let coming = |machine: &Machine| {
-            let staying = machine.in_flight - machine.evicting;
+            let staying = machine.gauges.in_flight - machine.gauges.evicting;
             hard.get().saturating_sub(staying) as usize
         };
-        ready.map(coming).sum()
+        self.machines.ready().map(coming).sum()
     }
 
     fn level(&self, machine: &Machine) -> Level {
         let Limits { soft, hard } = self.settings.limits;
-        let reached =
-            |limit: Option<NonZeroU32>| limit.is_some_and(|limit| machine.in_flight >= limit.get());
+        let reached = |limit: Option<NonZeroU32>| {
+            limit.is_some_and(|limit| machine.gauges.in_flight >= limit.get())
+        };
         if reached(hard) {
             Level::AtHard
         } else if reached(soft) {
@@ -459,16 +455,6 @@ impl<H> State<H> {
         } else {
             Level::BelowSoft
         }
-    }
-
-    fn forget_gone_machines(&mut self) {
-        self.machines
-            .retain(|machine| machine.is_ready || machine.in_flight > 0 || machine.reserve > 0);
-    }
-
-    fn machine_mut(&mut self, key: MachineKey) -> &mut Machine {
-        let mut machines = self.machines.iter_mut();
-        machines.find(|machine| machine.key == key).expect("a machine with leases is kept")
     }
 
     fn next(&mut self) -> u64 {

@@ -1,6 +1,9 @@
 //! The arithmetic's column of the ledger (rule 6): the leases that are out, for whom, and whether they add up.
 
-use super::{Freed, Hold, Lease, LeaseId, Machine, MachineKey, State, Ticket};
+use std::collections::HashMap;
+
+use super::machines::Gauges;
+use super::{Freed, Hold, LeaseId, Machine, MachineKey, Slot, State, Ticket};
 
 /// What giving a place back did.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,15 +33,6 @@ pub struct Held<'a, H> {
     pub holder: Option<&'a H>,
 }
 
-/// What is counted of a machine's leases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Gauges {
-    in_flight: u32,
-    lingering: u32,
-    evicting: u32,
-    reserve: u32,
-}
-
 impl<H> Released<H> {
     /// What came free.
     #[must_use]
@@ -50,43 +44,32 @@ impl<H> Released<H> {
     }
 }
 
-impl Gauges {
-    fn of(machine: &Machine) -> Self {
-        let Machine { in_flight, lingering, evicting, reserve, .. } = *machine;
-        Self { in_flight, lingering, evicting, reserve }
-    }
-}
-
 impl<H> State<H> {
     /// The places that are out.
     pub fn held(&self) -> impl Iterator<Item = Held<'_, H>> {
         self.leases.iter().map(|(id, lease)| Held {
             lease: *id,
-            machine: lease.machine,
+            machine: self.machines.get(lease.machine).key,
             is_lingering: matches!(lease.hold, Hold::Lingering | Hold::Evicting),
             holder: lease.holder.as_ref(),
         })
     }
 
-    /// Whether the leases that are out add up to the gauges (rule 6).
+    /// Whether the leases that are out add up to the gauges (rule 6). Walks the leases once.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
-        let is_known =
-            |lease: &Lease<H>| self.machines.iter().any(|machine| machine.key == lease.machine);
-        self.leases.values().all(is_known)
-            && self.machines.iter().all(|machine| Gauges::of(machine) == self.counted(machine.key))
+        let mut counted = self.counted();
+        let mut is_right = |(slot, machine): (Slot, &Machine)| {
+            counted.remove(&slot).unwrap_or_default() == machine.gauges
+        };
+        // What is left then is leases of machines that are not known.
+        self.machines.slots().all(&mut is_right) && counted.is_empty()
     }
 
     /// Sets the gauges to what the leases say, which are what is given back.
     pub fn rebalance(&mut self) {
-        for index in 0..self.machines.len() {
-            let Gauges { in_flight, lingering, evicting, reserve } =
-                self.counted(self.machines[index].key);
-            let machine = &mut self.machines[index];
-            (machine.in_flight, machine.lingering) = (in_flight, lingering);
-            (machine.evicting, machine.reserve) = (evicting, reserve);
-        }
-        self.forget_gone_machines();
+        let counted = self.counted();
+        self.machines.recount(|slot| counted.get(&slot).copied().unwrap_or_default());
     }
 
     /// Takes everybody out of the queue but those who are there.
@@ -98,17 +81,18 @@ impl<H> State<H> {
         }
     }
 
-    /// The gauges of a machine, counted anew.
-    fn counted(&self, key: MachineKey) -> Gauges {
-        let mut gauges = Gauges::default();
-        for lease in self.leases.values().filter(|lease| lease.machine == key) {
+    /// The gauges of each machine that has leases, counted anew.
+    fn counted(&self) -> HashMap<Slot, Gauges> {
+        let mut counted: HashMap<_, Gauges> = HashMap::new();
+        for lease in self.leases.values() {
+            let gauges = counted.entry(lease.machine).or_default();
             gauges.in_flight += u32::from(lease.hold != Hold::Reserve);
             gauges.reserve += u32::from(lease.hold == Hold::Reserve);
             let is_lingering = matches!(lease.hold, Hold::Lingering | Hold::Evicting);
             gauges.lingering += u32::from(is_lingering);
             gauges.evicting += u32::from(lease.hold == Hold::Evicting);
         }
-        gauges
+        counted
     }
 }
 
@@ -153,11 +137,11 @@ mod tests {
 
     #[test]
     fn gauges_that_drifted_are_seen_and_set_right() {
-        let drifts: [fn(&mut Machine); 4] = [
-            |machine| machine.in_flight += 1,
-            |machine| machine.lingering = 0,
-            |machine| machine.evicting = 1,
-            |machine| machine.reserve = 0,
+        let drifts: [fn(&mut Gauges); 4] = [
+            |gauges| gauges.in_flight += 1,
+            |gauges| gauges.lingering = 0,
+            |gauges| gauges.evicting = 1,
+            |gauges| gauges.reserve = 0,
         ];
         for drift in drifts {
             let mut state = state();
@@ -169,7 +153,8 @@ mod tests {
             state.linger(lingering);
             assert!(state.is_balanced());
             let right = state.usage();
-            drift(&mut state.machines[0]);
+            let slot = state.machines.first().unwrap();
+            state.machines.change(slot, drift);
             assert!(!state.is_balanced());
             state.rebalance();
             assert!(state.is_balanced());

@@ -18,7 +18,7 @@ impl<H> State<H> {
     /// Whether machines take traffic, and each of them is at its hard limit.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let mut ready = self.machines.iter().filter(|machine| machine.is_ready).peekable();
-        ready.peek().is_some() && ready.all(|machine| self.level(machine) == Level::AtHard)
+        let first = self.machines.first();
+        first.is_some_and(|slot| self.level(self.machines.get(slot)) == Level::AtHard)
     }
 }
