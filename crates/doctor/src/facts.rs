@@ -115,11 +115,7 @@ impl<'a> Facts<'a> {
 
     /// The size of the machines that run a service.
     pub(crate) fn memory(&self, groups: &[Located<String>]) -> Memory {
-        let group = groups.first().map_or("app", |group| &group.value);
-        let names = |vm: &&fly::Vm| vm.processes.iter().any(|name| name.value == group);
-        let vms = &self.fly.vms;
-        let vm = vms.iter().find(names).or_else(|| vms.iter().find(|vm| vm.processes.is_empty()));
-        vm.map_or(Memory { mb: 256, span: None, max_mb: 2048 }, memory)
+        memory_of(self.fly, groups.first().map(|group| &*group.value))
     }
 
     /// Whether it is known, or seems, that there are no streams.
@@ -150,6 +146,15 @@ impl Service<'_> {
     pub(crate) fn header(&self, below: &str) -> String {
         format!("[{}.{below}]", self.section)
     }
+}
+
+/// The size of the machines of a process group, `app` if none is named.
+pub(crate) fn memory_of(fly: &Written, group: Option<&str>) -> Memory {
+    let group = group.unwrap_or("app");
+    let names = |vm: &&fly::Vm| vm.processes.iter().any(|name| name.value == group);
+    let vm = fly.vms.iter().find(names);
+    let vm = vm.or_else(|| fly.vms.iter().find(|vm| vm.processes.is_empty()));
+    vm.map_or(Memory { mb: 256, span: None, max_mb: 2048 }, memory)
 }
 
 /// Where in the file's list those services stand that Fly keeps: empty ones are dropped.

@@ -16,6 +16,7 @@ pub mod logs;
 pub mod report;
 mod review;
 mod rules;
+pub mod whatif;
 
 pub use capacity::{Capacity, Change};
 pub use finding::{Confidence, Finding, Severity};

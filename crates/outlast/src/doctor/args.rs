@@ -9,6 +9,7 @@ use outlast_config::ByteSize;
 use outlast_doctor::{Hints, Severity};
 
 use super::live::LiveArgs;
+use super::whatif::WhatIfArgs;
 use crate::cli::{at_least_one, duration, setting};
 
 #[derive(Debug, Args)]
@@ -26,6 +27,8 @@ pub(crate) struct DoctorArgs {
     /// Ticks what should be so before a deploy, as far as the files, and with --live a gateway, show it
     #[arg(long, conflicts_with = "fix")]
     pub(crate) checklist: bool,
+    #[command(flatten)]
+    pub(crate) what_if: WhatIfArgs,
     /// For whom the result is written
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     pub(crate) format: Format,

@@ -6,6 +6,7 @@ mod draw;
 mod draw_live;
 mod live;
 mod mend;
+mod whatif;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -39,6 +40,10 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
         None => read(&args.file.parent().unwrap_or(Path::new("")).join("outlast.toml"))?,
     };
     let hints = Hints::from(&args.hints);
+    if args.what_if.is_asked() {
+        let files = Files { fly: &fly, outlast: outlast.as_ref() };
+        return whatif::run(&args.what_if, args.format, &files, &hints);
+    }
     if args.fix {
         let fixed =
             match outlast_doctor::fix(&Files { fly: &fly, outlast: outlast.as_ref() }, &hints) {

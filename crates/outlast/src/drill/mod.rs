@@ -87,7 +87,7 @@ fn drill(args: RunArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The plan of this name or file. None: what is wrong with it is told.
-fn plan(name: &str) -> Result<Option<Plan>, Failure> {
+pub(crate) fn plan(name: &str) -> Result<Option<Plan>, Failure> {
     let source = match PRESETS.iter().find(|preset| preset.name == name) {
         Some(preset) => SourceText::new(preset.name, preset.text),
         None => sources::read(Path::new(name))?.ok_or_else(|| unknown_plan(name))?,

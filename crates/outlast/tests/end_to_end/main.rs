@@ -20,3 +20,4 @@ mod logs;
 mod misfortunes;
 mod peers;
 mod support;
+mod whatif;
