@@ -115,6 +115,25 @@ impl Catalog {
         self.streams.values().filter(expired).map(|stream| stream.id).collect()
     }
 
+    /// Streams to which nothing was appended since.
+    pub(crate) fn written_before(&self, time: Timestamp) -> Vec<u64> {
+        let old = |stream: &&Stream| !stream.is_deleted && stream.written_at < time;
+        self.streams.values().filter(old).map(|stream| stream.id).collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Streams that are closed and have no forks, the one that was written the longest ago first.
+    pub(crate) fn closed_by_age(&self) -> Vec<u64> {
+        let is_closed =
+            |stream: &&Stream| stream.end.is_some() && stream.forks == 0 && !stream.is_deleted;
+        let mut closed: Vec<_> = self.streams.values().filter(is_closed).collect();
+        closed.sort_unstable_by_key(|stream| (stream.written_at, stream.id));
+        closed.into_iter().map(|stream| stream.id).collect()
+    }
+
     /// Whether a stream of this name is there: `None`, or what it is if the order matches it.
     pub(crate) fn existing(
         &self,
@@ -207,12 +226,14 @@ impl Catalog {
             tenures,
             own_tenure: source.is_none().then_some(id),
             tail: point.map_or(0, |point| point.position),
+            stored: 0,
             end: None,
             producers: BTreeMap::new(),
             stream_seq: None,
             forks: 0,
             is_deleted: false,
             touched: now.monotonic,
+            written_at: now.wall,
             watchers: None,
         })
     }
@@ -221,6 +242,11 @@ impl Catalog {
     pub(crate) fn tenure(&mut self, id: u64) -> u64 {
         let own = self.streams.get(&id).and_then(|stream| stream.own_tenure);
         own.unwrap_or_else(|| self.numbers.next())
+    }
+
+    /// The same for the first messages of a stream that is not there yet.
+    pub(crate) fn tenure_of_new(&mut self, stream: &Stream) -> u64 {
+        stream.own_tenure.unwrap_or_else(|| self.numbers.next())
     }
 
     /// A stream is there from now on.
@@ -240,12 +266,14 @@ impl Catalog {
         while let Some(id) = next.take() {
             let Some(stream) = self.streams.get_mut(&id) else { break };
             stream.is_deleted = true;
-            stream.watchers = None;
             if stream.forks > 0 {
                 break;
             }
             let stream = self.streams.remove(&id).expect("it was there a moment ago");
-            self.names.remove(&stream.name);
+            // A stream that is being loaded may have taken the name already.
+            if self.names.get(&stream.name) == Some(&id) {
+                self.names.remove(&stream.name);
+            }
             let source = stream.fork.as_ref().map(|fork| fork.source);
             gone.push(stream);
             if let Some(source) = source.and_then(|source| self.streams.get_mut(&source)) {
@@ -254,6 +282,25 @@ impl Catalog {
             }
         }
         gone
+    }
+
+    /// A deletion never happened.
+    pub(crate) fn restore(&mut self, root: u64, gone: Vec<Stream>) {
+        // Those that went last are sources of those before.
+        gone.into_iter().rev().for_each(|stream| self.insert(stream));
+        if let Some(root) = self.streams.get_mut(&root) {
+            root.is_deleted = false;
+        }
+    }
+
+    /// A stream never was. Nothing has forked it.
+    pub(crate) fn uncreate(&mut self, id: u64) -> Option<Stream> {
+        let stream = self.streams.remove(&id)?;
+        self.names.remove(&stream.name);
+        if let Some(source) = stream.fork.as_ref().and_then(|f| self.streams.get_mut(&f.source)) {
+            source.forks -= 1;
+        }
+        Some(stream)
     }
 
     /// Whose bytes those of a stream are, in order.

@@ -1,8 +1,8 @@
 //! Durable streams: bytes that are appended, kept, and read from any offset by any number of readers, while they grow and
 //! after.
 //!
-//! A [`Store`] keeps streams. It does not know HTTP, nor who may read; names are checked ([`StreamName`]), never trusted. [`Memory`]
-//! keeps them in memory.
+//! A [`Store`] keeps streams. It does not know HTTP, nor who may read; names are checked ([`StreamName`]), never trusted.
+//! [`Segments`] keeps them in files, [`Memory`] in memory. What is promised is in `docs/streams.md`.
 
 mod answer;
 mod catalog;
@@ -12,8 +12,10 @@ mod memory;
 mod name;
 mod offset;
 mod order;
+pub mod segments;
 mod store;
 mod stream;
+mod take;
 
 pub use answer::{Appended, Chunk, Created, Freshness, Info, ProducerState};
 pub use content_type::{Boundaries, ContentType, InvalidContentType};
@@ -28,4 +30,5 @@ pub use order::{
     AppendOrder, CreateOrder, Deletion, Durability, EndReason, ForkOrder, Lifetime, ProducerMark,
     ReadFrom,
 };
+pub use segments::{Recovery, Segments, Settings};
 pub use store::{Change, Limits, Store, Watch};

@@ -17,7 +17,8 @@ use crate::error::{
 use crate::name::StreamName;
 use crate::order::{AppendOrder, CreateOrder, Deletion, ForkOrder, ReadFrom};
 use crate::store::{Limits, Store, Watch};
-use crate::stream::{Stream, Verdict, length};
+use crate::stream::{Addition, Stream, Verdict, length};
+use crate::take::Take;
 
 /// A [`Store`] whose streams are gone when it is dropped. "Durable" means here: until then. Deleted bytes are given back
 /// at once, and not overwritten.
@@ -67,7 +68,7 @@ impl Memory {
         inner.catalog.insert(stream);
         let first =
             AppendOrder { messages: order.messages, end: order.end, ..AppendOrder::default() };
-        inner.add(id, &first, added);
+        inner.add(id, &first, added, now);
         Ok(Created::New(inner.info(id)))
     }
 
@@ -81,7 +82,7 @@ impl Memory {
         }
         let added = length(&order.messages);
         inner.check_room(added, &self.limits)?;
-        Ok(inner.add(id, order, added))
+        Ok(inner.add(id, order, added, now))
     }
 
     fn read_now(
@@ -144,8 +145,11 @@ impl Inner {
 
     fn forget(&mut self, id: u64) {
         for gone in self.catalog.delete(id) {
-            let messages = self.messages.remove(&gone.id).unwrap_or_default();
-            self.bytes -= messages.iter().map(|(_, message)| message.len() as u64).sum::<u64>();
+            self.messages.remove(&gone.id);
+            self.bytes -= gone.stored;
+        }
+        if let Some(kept) = self.catalog.get_mut(id) {
+            kept.watchers = None;
         }
     }
 
@@ -180,12 +184,15 @@ impl Inner {
         Ok(point)
     }
 
-    fn add(&mut self, id: u64, order: &AppendOrder, added: u64) -> Appended {
+    fn add(&mut self, id: u64, order: &AppendOrder, added: u64, now: Now) -> Appended {
         let tenure = self.catalog.tenure(id);
         let stream = self.catalog.get_mut(id).expect("only streams that are there are added to");
         let mut position = stream.tail;
-        let appended = stream.apply(order, added, tenure);
-        stream.wake();
+        let addition = Addition { length: added, stored: added, tenure, time: now.wall };
+        let appended = stream.apply(order, addition);
+        if let Some(watchers) = stream.watchers() {
+            watchers.send_replace(());
+        }
         self.bytes += added;
         let own = self.messages.entry(id).or_default();
         for message in &order.messages {
@@ -198,45 +205,20 @@ impl Inner {
     /// What a stream has from a position on.
     fn messages(&self, id: u64, from: u64, bytes_max: usize) -> Result<Vec<Bytes>, OffsetProblem> {
         let stream = self.stream(id);
-        let boundaries = stream.content_type.boundaries();
-        let mut taken = Vec::new();
-        let mut bytes = 0;
+        let mut take = Take::new(stream.content_type.boundaries(), bytes_max);
         for piece in self.catalog.pieces(id, from, stream.tail) {
             let own = self.messages.get(&piece.stream).map(Vec::as_slice).unwrap_or_default();
-            let first =
-                own.partition_point(|(start, message)| start + message.len() as u64 <= piece.from);
-            for (start, message) in &own[first..] {
-                if *start >= piece.to {
+            let is_before =
+                |(start, message): &(u64, Bytes)| start + message.len() as u64 <= piece.from;
+            for (start, message) in &own[own.partition_point(is_before)..] {
+                if take.is_full || *start >= piece.to {
                     break;
                 }
-                let skip = index(piece.from.saturating_sub(*start));
-                let end = message.len().min(index(piece.to - start));
-                let room = bytes_max.saturating_sub(bytes);
-                match boundaries {
-                    Boundaries::Messages if skip > 0 => return Err(OffsetProblem::WithinMessage),
-                    Boundaries::Messages if end > room && !taken.is_empty() => return Ok(taken),
-                    Boundaries::Messages => taken.push(message.clone()),
-                    Boundaries::Bytes => {
-                        let room = if taken.is_empty() { room.max(1) } else { room };
-                        let cut = end.min(skip.saturating_add(room));
-                        if cut > skip {
-                            taken.push(message.slice(skip..cut));
-                        }
-                        if cut < end {
-                            return Ok(taken);
-                        }
-                    }
-                }
-                bytes += taken.last().map_or(0, Bytes::len);
+                take.offer(piece, *start, message)?;
             }
         }
-        Ok(taken)
+        Ok(take.taken)
     }
-}
-
-/// A distance within a message, which is in memory.
-fn index(distance: u64) -> usize {
-    usize::try_from(distance).unwrap_or(usize::MAX)
 }
 
 impl Store for Memory {

@@ -29,6 +29,8 @@ pub(crate) struct Stream {
     /// The tenure of this process, once it has one.
     pub(crate) own_tenure: Option<u64>,
     pub(crate) tail: u64,
+    /// Bytes that its own data takes where it is kept.
+    pub(crate) stored: u64,
     pub(crate) end: Option<End>,
     pub(crate) producers: BTreeMap<Box<str>, ProducerState>,
     pub(crate) stream_seq: Option<Bytes>,
@@ -38,6 +40,8 @@ pub(crate) struct Stream {
     pub(crate) is_deleted: bool,
     /// When it was last read or appended to.
     pub(crate) touched: Instant,
+    /// When it was last appended to.
+    pub(crate) written_at: Timestamp,
     pub(crate) watchers: Option<watch::Sender<()>>,
 }
 
@@ -65,6 +69,30 @@ pub(crate) struct End {
     pub(crate) reason: EndReason,
     /// The append that closed it.
     pub(crate) by: Option<ProducerMark>,
+}
+
+/// What an append takes, and when and under which number it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addition {
+    /// Bytes of its messages.
+    pub(crate) length: u64,
+    /// Bytes that it takes where it is kept.
+    pub(crate) stored: u64,
+    /// The number of who writes it.
+    pub(crate) tenure: u64,
+    pub(crate) time: Timestamp,
+}
+
+/// What an append changes of a stream, as it was before.
+#[derive(Debug)]
+pub(crate) struct Before {
+    tail: u64,
+    pub(crate) stored: u64,
+    tenures: usize,
+    own_tenure: Option<u64>,
+    written_at: Timestamp,
+    producer: Option<(Box<str>, Option<ProducerState>)>,
+    stream_seq: Option<Bytes>,
 }
 
 /// What is to become of an append that is in order.
@@ -125,11 +153,12 @@ impl Stream {
         }
     }
 
-    /// Wakes those who wait, and forgets the means if nobody does.
-    pub(crate) fn wake(&mut self) {
-        if self.watchers.as_ref().is_some_and(|watchers| watchers.send(()).is_err()) {
+    /// How to wake those who wait, if anybody does; else the means are forgotten.
+    pub(crate) fn watchers(&mut self) -> Option<&watch::Sender<()>> {
+        if self.watchers.as_ref().is_some_and(|watchers| watchers.receiver_count() == 0) {
             self.watchers = None;
         }
+        self.watchers.as_ref()
     }
 
     pub(crate) fn subscribe(&mut self) -> watch::Receiver<()> {
@@ -163,6 +192,37 @@ impl Stream {
         match (&self.stream_seq, &order.stream_seq) {
             (Some(last), Some(new)) if new <= last => Err(AppendError::Sequence),
             _ => Ok(Verdict::Fresh),
+        }
+    }
+
+    /// What an append that was judged fresh is going to change.
+    pub(crate) fn before(&self, order: &AppendOrder) -> Before {
+        let producer = order.producer.as_ref().map(|mark| mark.id.as_str());
+        Before {
+            tail: self.tail,
+            stored: self.stored,
+            tenures: self.tenures.len(),
+            own_tenure: self.own_tenure,
+            written_at: self.written_at,
+            producer: producer.map(|id| (id.into(), self.producers.get(id).copied())),
+            stream_seq: self.stream_seq.clone(),
+        }
+    }
+
+    /// The last append never happened.
+    pub(crate) fn undo(&mut self, before: Before) {
+        self.tail = before.tail;
+        self.stored = before.stored;
+        self.tenures.truncate(before.tenures);
+        self.own_tenure = before.own_tenure;
+        self.written_at = before.written_at;
+        self.stream_seq = before.stream_seq;
+        // Only open streams are appended to.
+        self.end = None;
+        match before.producer {
+            Some((id, Some(state))) => drop(self.producers.insert(id, state)),
+            Some((id, None)) => drop(self.producers.remove(&id)),
+            None => {}
         }
     }
 
@@ -217,13 +277,18 @@ impl Stream {
         }
     }
 
-    /// Adds what was judged fresh, and `length` bytes in all. `tenure` is the number of the process for this stream.
-    pub(crate) fn apply(&mut self, order: &AppendOrder, length: u64, tenure: u64) -> Appended {
-        if length > 0 && self.own_tenure != Some(tenure) {
-            self.tenures.push(Tenure { number: tenure, start: self.tail });
+    /// Adds what was judged fresh.
+    pub(crate) fn apply(&mut self, order: &AppendOrder, addition: Addition) -> Appended {
+        let Addition { length, stored, tenure, time } = addition;
+        if length > 0 {
+            if self.tenures.last().is_none_or(|last| last.number != tenure) {
+                self.tenures.push(Tenure { number: tenure, start: self.tail });
+            }
             self.own_tenure = Some(tenure);
         }
         self.tail += length;
+        self.stored += stored;
+        self.written_at = time;
         let mark = order.producer.as_ref();
         let producer = mark.map(|mark| ProducerState { epoch: mark.epoch, seq: mark.seq });
         if let (Some(mark), Some(state)) = (mark, producer) {
@@ -235,7 +300,9 @@ impl Stream {
         if let Some(seq) = &order.stream_seq {
             self.stream_seq = Some(seq.clone());
         }
-        self.end = order.end.map(|reason| End { reason, by: order.producer.clone() });
+        if let Some(reason) = order.end {
+            self.end = Some(End { reason, by: order.producer.clone() });
+        }
         Appended {
             tail: self.offset(self.tail),
             end: self.reason(),

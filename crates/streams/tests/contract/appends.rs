@@ -153,6 +153,6 @@ pub(crate) async fn too_much_is_refused_and_nothing_is_lost(store: &dyn Store) {
     for _ in 0..11 {
         append(store, "s", order(&[&block])).await.expect("there is room");
     }
-    is(append(store, "s", order(&[&block])).await, LimitKind::StoreBytes, 100_000);
+    is(append(store, "s", order(&[&block])).await, LimitKind::StoreBytes, 102_000);
     assert_eq!(all(store, "s").await.replace('|', ""), "abbb".to_owned() + &block.repeat(11));
 }

@@ -7,7 +7,7 @@ use outlast_streams::{
 };
 
 pub(crate) fn limits() -> Limits {
-    Limits { streams_max: 20, append_bytes_max: 10_000, producers_max: 3, ..Limits::default() }
+    Limits { streams_max: 20, append_bytes_max: 10_000, producers_max: 3, bytes_max: 102_000 }
 }
 
 pub(crate) fn name(text: &str) -> StreamName {

@@ -33,7 +33,10 @@ pub(crate) async fn creating_again_is_no_error_if_nothing_differs(store: &dyn St
     let closed = CreateOrder { end: Some(EndReason::Complete), ..asked };
     let closed = store.create(&new.name, closed).await.expect("it is closed, too");
     assert!(matches!(closed, Created::Existed(info) if info.end == Some(EndReason::Aborted)));
-    for number in 1..20 {
+}
+
+pub(crate) async fn there_are_as_many_streams_as_there_may_be(store: &dyn Store) {
+    for number in 0..20 {
         create(store, &number.to_string(), CreateOrder::default()).await;
     }
     match store.create(&name("one more"), CreateOrder::default()).await {
@@ -42,6 +45,8 @@ pub(crate) async fn creating_again_is_no_error_if_nothing_differs(store: &dyn St
         }
         other => panic!("{other:?}"),
     }
+    store.delete(&name("7"), Deletion::Forget).await.expect("there");
+    create(store, "one more", CreateOrder::default()).await;
 }
 
 pub(crate) async fn a_stream_lives_as_long_as_it_is_used(store: &dyn Store) {

@@ -6,7 +6,10 @@ mod help;
 mod lives;
 mod reads;
 
-use outlast_streams::{Limits, Memory};
+use outlast_streams::{Memory, Segments, Settings};
+use tempfile::TempDir;
+
+use self::help::limits;
 
 /// The cases, as tests of one kind of store.
 macro_rules! contract {
@@ -17,7 +20,7 @@ macro_rules! contract {
             $(
                 #[tokio::test(start_paused = true)]
                 async fn $case() {
-                    let store = $store;
+                    let (_folder, store) = $store;
                     $module::$case(&store).await;
                 }
             )*
@@ -43,6 +46,7 @@ macro_rules! all_cases {
                 reads::a_watch_tells_of_appends_the_end_and_deletion,
                 reads::a_thousand_watchers_see_the_same,
                 lives::creating_again_is_no_error_if_nothing_differs,
+                lives::there_are_as_many_streams_as_there_may_be,
                 lives::a_stream_lives_as_long_as_it_is_used,
                 lives::a_name_is_free_after_deletion_and_its_offsets_are_not,
                 lives::streams_are_listed_by_name,
@@ -56,4 +60,13 @@ macro_rules! all_cases {
     };
 }
 
-all_cases!(memory, Memory::new(Limits { bytes_max: 100_000, ..help::limits() }));
+all_cases!(memory, ((), Memory::new(limits())));
+all_cases!(segments, segments());
+
+/// A store in a folder that goes with the value.
+fn segments() -> (TempDir, Segments) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings { limits: limits(), ..Settings::default() };
+    let store = Segments::open(folder.path(), settings).expect("an empty folder");
+    (folder, store)
+}
