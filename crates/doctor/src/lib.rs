@@ -7,6 +7,7 @@
 mod allow;
 mod capacity;
 pub mod checklist;
+pub mod diagnosis;
 mod facts;
 mod finding;
 mod fix;

@@ -58,7 +58,7 @@ pub fn junit_of(
 }
 
 /// XML 1.0 has no other control characters than tab and line ends.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

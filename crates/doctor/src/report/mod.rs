@@ -5,9 +5,12 @@ mod json;
 mod junit;
 mod sarif;
 
+pub(crate) use github::{data, property};
 pub use github::{github, github_of};
 pub use json::{json, json_checklist, json_live};
+pub(crate) use junit::escape;
 pub use junit::{junit, junit_of};
+pub(crate) use sarif::uri;
 pub use sarif::{sarif, sarif_of};
 
 use crate::finding::{Finding, Severity};

@@ -47,12 +47,10 @@ pub fn sarif_of(findings: &[Finding], pages: &[Page], name: &str) -> String {
 
 fn result(finding: &Finding, pages: &[Page], name: &str) -> Value {
     let location = |place: Option<&outlast_config::Place>| {
-        let uri = place.map_or(name, |place| &*place.source);
-        // Absolute paths are URIs only with a scheme.
-        let uri = if uri.starts_with('/') { format!("file://{uri}") } else { uri.to_owned() };
+        let path = place.map_or(name, |place| &*place.source);
         let (line, column) = place.map_or((1, 1), |place| (place.line, place.column));
         json!({
-            "artifactLocation": { "uri": uri.replace('%', "%25").replace(' ', "%20") },
+            "artifactLocation": { "uri": uri(path) },
             "region": { "startLine": line, "startColumn": column },
         })
     };
@@ -72,6 +70,12 @@ fn result(finding: &Finding, pages: &[Page], name: &str) -> Value {
         "relatedLocations": related,
         "properties": { "severity": finding.severity.name(), "confidence": finding.confidence.name() },
     })
+}
+
+/// A path as a URI: absolute ones are URIs only with a scheme.
+pub(crate) fn uri(path: &str) -> String {
+    let scheme = if path.starts_with('/') { "file://" } else { "" };
+    format!("{scheme}{}", path.replace('%', "%25").replace(' ', "%20"))
 }
 
 /// From 0 to 100, for viewers that sort.

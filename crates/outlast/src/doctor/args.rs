@@ -9,6 +9,7 @@ use outlast_config::ByteSize;
 use outlast_doctor::{Hints, Severity};
 
 use super::live::LiveArgs;
+use super::logs::LogsArgs;
 use super::whatif::WhatIfArgs;
 use crate::cli::{at_least_one, duration, setting};
 
@@ -20,6 +21,8 @@ pub(crate) struct DoctorArgs {
     /// The outlast.toml to review with it [default: the one beside it, if it exists]
     #[arg(long, value_name = "FILE")]
     pub(crate) outlast: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) logs: LogsArgs,
     #[command(flatten)]
     pub(crate) hints: HintArgs,
     #[command(flatten)]

@@ -5,6 +5,7 @@ mod checklist;
 mod draw;
 mod draw_live;
 mod live;
+mod logs;
 mod mend;
 mod whatif;
 
@@ -31,6 +32,9 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<ExitCode, Failure> {
         return live::run(args);
     }
     refuse_other_formats(&args.file)?;
+    if !args.logs.logs.is_empty() {
+        return logs::run(args);
+    }
     let mut fly = read_existing(&args.file).map_err(|failure| failure.hint(NAME_IT))?;
     let outlast = match &args.outlast {
         Some(path) => Some(

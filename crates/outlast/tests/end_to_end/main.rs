@@ -7,6 +7,7 @@ mod clocks;
 mod command;
 mod deaths;
 mod descriptors;
+mod diagnosis;
 mod doctor;
 mod documents;
 mod door;
