@@ -31,6 +31,10 @@ pub struct Offset {
 pub struct InvalidOffset;
 
 impl Offset {
+    /// The beginning of any stream. Nothing was read before it, so that it can bring no wrong bytes. Clients may write it by
+    /// themselves, as 32 zeros (the public conformance suite does).
+    pub const START: Self = Self { tenure: 0, position: 0 };
+
     /// How many bytes of the stream are before it, those of a fork's source included.
     #[must_use]
     pub fn position(self) -> u64 {

@@ -114,6 +114,9 @@ impl Stream {
 
     /// The position of an offset, unless it is none of this stream, of which `tail` is to be seen.
     pub(crate) fn position(&self, offset: Offset, tail: u64) -> Result<u64, OffsetProblem> {
+        if offset == Offset::START {
+            return Ok(0);
+        }
         if offset.position > tail {
             let is_own = self.tenures.last().is_some_and(|last| last.number == offset.tenure);
             return Err(match is_own {
