@@ -1,6 +1,7 @@
 //! The one table of settings: it gives the defaults, names flags and variables, tells unknown keys, and is the reference.
 
 use crate::read::Explained;
+use crate::variables::VARIABLES;
 
 /// A key of `outlast.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,27 +18,10 @@ pub struct KeyDoc {
     pub doc: &'static str,
 }
 
-/// A variable whose setting is no key of `outlast.toml`, because `fly.toml` has its own or a flag is enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VariableDoc {
-    /// The variable.
-    pub env: &'static str,
-    /// The flag of `outlast up` that overrides it. `None`: the variable belongs to other parts of the binary.
-    pub flag: Option<&'static str>,
-    /// What it does, in one line, with its unit.
-    pub doc: &'static str,
-}
-
 /// Every key of `outlast.toml`, section by section.
 #[must_use]
 pub fn reference() -> &'static [KeyDoc] {
     KEYS
-}
-
-/// Every further variable that starts with `OUTLAST_`.
-#[must_use]
-pub fn variables() -> &'static [VariableDoc] {
-    VARIABLES
 }
 
 const KEYS: &[KeyDoc] = &[
@@ -343,49 +327,40 @@ const KEYS: &[KeyDoc] = &[
         doc: "runs at once, at least 1; more wait, visibly",
     },
     KeyDoc {
+        key: "streams.append_max",
+        env: Some("OUTLAST_STREAMS_APPEND_MAX"),
+        flag: None,
+        default: "\"8MiB\"",
+        doc: "the longest body of an append to a durable stream of the desktop, at most \"64MiB\"; a longer one is answered by 413",
+    },
+    KeyDoc {
+        key: "streams.readers_max",
+        env: Some("OUTLAST_STREAMS_READERS_MAX"),
+        flag: None,
+        default: "10000",
+        doc: "live readers of streams at once, at least 1; more are answered by 429",
+    },
+    KeyDoc {
+        key: "streams.poll_timeout",
+        env: Some("OUTLAST_STREAMS_POLL_TIMEOUT"),
+        flag: None,
+        default: "\"20s\"",
+        doc: "so long a long poll of a stream waits for bytes, above 0 s",
+    },
+    KeyDoc {
+        key: "streams.events_lifetime",
+        env: Some("OUTLAST_STREAMS_EVENTS_LIFETIME"),
+        flag: None,
+        default: "\"1m\"",
+        doc: "so long an answer of server-sent events goes on, above 0 s; then the reader comes again, so that caches can share answers",
+    },
+    KeyDoc {
         key: "machine.command",
         env: None,
         flag: Some("--"),
         default: "the desktop, `outlast serve`",
         doc: "what a machine runs without [processes] in fly.toml: a string split as a shell would, or a list",
     },
-];
-
-const VARIABLES: &[VariableDoc] = &[
-    VariableDoc {
-        env: "OUTLAST_LISTEN",
-        flag: Some("--listen"),
-        doc: "address and port of the first HTTP service, such as 127.0.0.1:8080",
-    },
-    VariableDoc {
-        env: "OUTLAST_TYPE",
-        flag: Some("--type"),
-        doc: "what the first HTTP service counts: connections or requests",
-    },
-    VariableDoc {
-        env: "OUTLAST_HARD_LIMIT",
-        flag: Some("--hard-limit"),
-        doc: "its hard limit per machine; 0: none",
-    },
-    VariableDoc {
-        env: "OUTLAST_SOFT_LIMIT",
-        flag: Some("--soft-limit"),
-        doc: "its soft limit per machine; 0: none",
-    },
-    VariableDoc {
-        env: "OUTLAST_MACHINES",
-        flag: Some("--machines"),
-        doc: "machines per process group, at least 1; default 1",
-    },
-    VariableDoc { env: "OUTLAST_DATA", flag: None, doc: "the data folder" },
-    VariableDoc { env: "OUTLAST_ADMIN", flag: None, doc: "the admin listener's address" },
-    VariableDoc { env: "OUTLAST_LOG", flag: None, doc: "what is logged" },
-    VariableDoc { env: "OUTLAST_LOG_FORMAT", flag: None, doc: "how it is logged" },
-    VariableDoc { env: "OUTLAST_NO_AUTH", flag: None, doc: "no authentication, on loopback only" },
-    VariableDoc { env: "OUTLAST_ALLOW_HOST", flag: None, doc: "further names we are reached by" },
-    VariableDoc { env: "OUTLAST_THREADS", flag: None, doc: "threads that serve" },
-    VariableDoc { env: "OUTLAST_BIND", flag: None, doc: "the desktop's address" },
-    VariableDoc { env: "OUTLAST_WORKSPACE", flag: None, doc: "the desktop's directory" },
 ];
 
 /// Keys of the design that a later version brings. A whole section stands for all its keys.
@@ -405,14 +380,6 @@ pub(crate) fn explain(path: &str) -> Option<Explained> {
 /// The entry of a key of this crate.
 pub(crate) fn entry(key: &str) -> &'static KeyDoc {
     KEYS.iter().find(|entry| entry.key == key).expect("only keys of the table are asked for")
-}
-
-/// The flag of a variable.
-pub(crate) fn variable(env: &str) -> &'static VariableDoc {
-    VARIABLES
-        .iter()
-        .find(|entry| entry.env == env)
-        .expect("only variables of the table are asked for")
 }
 
 /// All variables there are.
@@ -453,7 +420,7 @@ mod tests {
             sections(),
             [
                 "listen", "queue", "reserve", "clocks", "upstream", "exchange", "eject", "retry",
-                "drain", "route", "agent", "machine"
+                "drain", "route", "agent", "streams", "machine"
             ]
         );
     }

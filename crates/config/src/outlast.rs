@@ -69,6 +69,14 @@ pub struct Written {
     pub agent_pace: Option<Located<Duration>>,
     /// `agent.runs_max`.
     pub agent_runs_max: Option<Located<u32>>,
+    /// `streams.append_max`.
+    pub streams_append_max: Option<Located<ByteSize>>,
+    /// `streams.readers_max`.
+    pub streams_readers_max: Option<Located<u32>>,
+    /// `streams.poll_timeout`.
+    pub streams_poll_timeout: Option<Located<Duration>>,
+    /// `streams.events_lifetime`.
+    pub streams_events_lifetime: Option<Located<Duration>>,
     /// `machine.command`, split into the program and its arguments. Never empty.
     pub machine_command: Option<Located<Vec<String>>>,
 }
@@ -184,6 +192,12 @@ fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
             written.agent_kind = setting(&mut section, "kind");
             written.agent_pace = setting(&mut section, "pace");
             written.agent_runs_max = setting(&mut section, "runs_max");
+        }
+        "streams" => {
+            written.streams_append_max = setting(&mut section, "append_max");
+            written.streams_readers_max = setting(&mut section, "readers_max");
+            written.streams_poll_timeout = setting(&mut section, "poll_timeout");
+            written.streams_events_lifetime = setting(&mut section, "events_lifetime");
         }
         "machine" => {
             let command: Option<Located<CommandLine>> = setting(&mut section, "command");

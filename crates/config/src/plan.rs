@@ -42,6 +42,8 @@ pub struct Plan {
     pub drain_grace: Duration,
     /// The desktop's agent.
     pub agent: Agent,
+    /// The desktop's durable streams.
+    pub streams: Streams,
 }
 
 /// A public port, its limits and the machines behind it.
@@ -248,6 +250,19 @@ pub struct Agent {
     pub pace: Duration,
     /// `agent.runs_max`, default 8 runs at once.
     pub runs_max: usize,
+}
+
+/// The desktop's durable streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streams {
+    /// `streams.append_max`, default 8 MiB: the longest body of an append.
+    pub append_max: usize,
+    /// `streams.readers_max`, default 10,000 live readers at once.
+    pub readers_max: usize,
+    /// `streams.poll_timeout`, default 20 s: how long a long poll waits. Above 0.
+    pub poll_timeout: Duration,
+    /// `streams.events_lifetime`, default 60 s: how long an answer of events goes on. Above 0.
+    pub events_lifetime: Duration,
 }
 
 /// Which agent answers.

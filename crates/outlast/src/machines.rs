@@ -138,13 +138,17 @@ fn check_spec(check: &HealthCheck) -> CheckSpec {
 
 /// What the desktop of a machine needs to agree with us.
 fn desktop_env(plan: &Plan, around: &Surroundings<'_>) -> BTreeMap<String, String> {
-    let agent = &plan.agent;
+    let (agent, streams) = (&plan.agent, &plan.streams);
     let mut env = BTreeMap::from([
         ("OUTLAST_DATA".to_owned(), around.data.display().to_string()),
         ("OUTLAST_NO_AUTH".to_owned(), around.access.no_auth.to_string()),
         ("OUTLAST_AGENT_KIND".to_owned(), agent.kind.name().to_owned()),
         ("OUTLAST_AGENT_PACE".to_owned(), format_duration(agent.pace)),
         ("OUTLAST_AGENT_RUNS_MAX".to_owned(), agent.runs_max.to_string()),
+        ("OUTLAST_STREAMS_APPEND_MAX".to_owned(), streams.append_max.to_string()),
+        ("OUTLAST_STREAMS_READERS_MAX".to_owned(), streams.readers_max.to_string()),
+        ("OUTLAST_STREAMS_POLL_TIMEOUT".to_owned(), format_duration(streams.poll_timeout)),
+        ("OUTLAST_STREAMS_EVENTS_LIFETIME".to_owned(), format_duration(streams.events_lifetime)),
     ]);
     // Its output is a pipe, and yet a person may read it.
     let format = if logging::is_human(around.log) { "human" } else { "json" };

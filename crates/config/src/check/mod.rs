@@ -233,6 +233,7 @@ impl Checker<'_> {
             retry: settings.retry,
             drain_grace: settings.drain_grace,
             agent: settings.agent,
+            streams: settings.streams,
         }
     }
 }

@@ -15,16 +15,20 @@ use crate::health::{Eject, Retry};
 use crate::keys;
 use crate::outlast;
 use crate::pattern::PathPattern;
-use crate::plan::{Agent, Linger, Listen, Queue, Reserve, Upstream};
+use crate::plan::{Agent, Linger, Listen, Queue, Reserve, Streams, Upstream};
 use crate::proxies::HeaderName;
 use crate::setting::{CommandLine, Setting};
 use crate::source::{Located, Origin};
+use crate::variables;
 
 /// What the gateway keeps of a client that sends ahead.
 const REQUEST_BUFFER_MAX: ByteSize = ByteSize(64 * 1024);
 
 /// Less than one read of the gateway stops streams for no gain; and more is what the kernel keeps by itself anywhere.
 const BUFFER_MAX: RangeInclusive<ByteSize> = ByteSize(16 * 1024)..=ByteSize(64 * 1024 * 1024);
+
+/// An append is kept in memory as a whole until it is written.
+const APPEND_MAX: RangeInclusive<ByteSize> = ByteSize(1024)..=ByteSize(64 * 1024 * 1024);
 
 /// What `outlast.toml` and its overrides come to.
 pub(super) struct Settings {
@@ -38,6 +42,7 @@ pub(super) struct Settings {
     pub(super) layers: Layers,
     pub(super) drain_grace: Duration,
     pub(super) agent: Agent,
+    pub(super) streams: Streams,
     /// The command after `--`, else `machine.command`.
     pub(super) command: Option<Picked<Vec<String>>>,
 }
@@ -50,6 +55,7 @@ impl Checker<'_> {
         let listen = self.listen(&written);
         let layers = self.layers(&written);
         let (eject, retry) = (self.eject(&written), self.retry(&written));
+        let streams = self.streams(&written);
         let depth_max = self.pick("queue.depth_max", None, written.queue_depth_max);
         let queue = Queue {
             depth_max: count(depth_max.value),
@@ -90,6 +96,7 @@ impl Checker<'_> {
             layers,
             drain_grace,
             agent,
+            streams,
             command,
         }
     }
@@ -184,7 +191,7 @@ impl Checker<'_> {
         flag: Option<T>,
     ) -> Option<Picked<T>> {
         let variable = self.variable(env);
-        let name = keys::variable(env).flag.unwrap_or(env);
+        let name = variables::variable(env).flag.unwrap_or(env);
         flag.map(|value| Picked { value, origin: Origin::Flag(name) }).or(variable)
     }
 
@@ -230,6 +237,37 @@ impl Checker<'_> {
         let picked = self.pick(key, None, written);
         self.check_clock(key, picked.value, picked.origin.clone());
         picked
+    }
+
+    fn streams(&mut self, written: &outlast::Written) -> Streams {
+        let append_max = self.pick("streams.append_max", None, written.streams_append_max.clone());
+        if !APPEND_MAX.contains(&append_max.value) {
+            let error = Diagnostic::error(format!(
+                "`streams.append_max` is {}, and may be from {} to {}",
+                append_max.value.show(),
+                APPEND_MAX.start().show(),
+                APPEND_MAX.end().show()
+            ));
+            self.say(error.at(append_max.origin).hint("the default is \"8MiB\""));
+        }
+        let readers_max =
+            self.pick("streams.readers_max", None, written.streams_readers_max.clone());
+        if readers_max.value == 0 {
+            let error =
+                Diagnostic::error("`streams.readers_max` is 0, so that nobody could follow");
+            self.say(error.at(readers_max.origin).hint("write 1 or more"));
+        }
+        let [poll_timeout, events_lifetime] = [
+            ("streams.poll_timeout", &written.streams_poll_timeout),
+            ("streams.events_lifetime", &written.streams_events_lifetime),
+        ]
+        .map(|(key, written)| self.pick_positive(key, written.clone()).value);
+        Streams {
+            append_max: usize::try_from(append_max.value.0).unwrap_or(usize::MAX),
+            readers_max: count(readers_max.value),
+            poll_timeout,
+            events_lifetime,
+        }
     }
 
     fn buffer_max(&mut self, written: Option<Located<ByteSize>>) -> usize {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use outlast_config::{
     Accounting, Agent, AgentKind, ConnectionClocks, Eject, Limits, Linger, Listen, Machines, Plan,
-    Queue, Reserve, Retry, Routes, Service, ServiceKind, Upstream,
+    Queue, Reserve, Retry, Routes, Service, ServiceKind, Streams, Upstream,
 };
 use outlast_gateway::{Admittance, Gateway, GatewayOptions};
 use outlast_observe::Observe;
@@ -65,6 +65,12 @@ pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u
         reserve: Reserve { slots: 2, paths: Vec::new() },
         drain_grace: Duration::from_secs(30),
         agent: Agent { kind: AgentKind::Auto, pace: Duration::ZERO, runs_max: 8 },
+        streams: Streams {
+            append_max: 8 * 1024 * 1024,
+            readers_max: 10_000,
+            poll_timeout: Duration::from_secs(20),
+            events_lifetime: Duration::from_secs(60),
+        },
     }
 }
 
