@@ -1,13 +1,15 @@
 //! Durable streams: bytes that are appended, kept, and read from any offset by any number of readers, while they grow and
 //! after.
 //!
-//! A [`Store`] keeps streams. It does not know HTTP, nor who may read; names are checked ([`StreamName`]), never trusted.
-//! [`Segments`] keeps them in files, [`Memory`] in memory. What is promised is in `docs/streams.md`.
+//! A [`Store`] keeps streams, and [`http`] speaks of them with the world. The store does not know HTTP, nor who may read; names
+//! are checked ([`StreamName`]), never trusted. [`Segments`] keeps them in files, [`Memory`] in memory. What is promised is in
+//! `docs/streams.md`.
 
 mod answer;
 mod catalog;
 mod content_type;
 mod error;
+pub mod http;
 mod memory;
 mod name;
 mod offset;
