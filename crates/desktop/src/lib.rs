@@ -1,10 +1,11 @@
-//! The HTTP router of `outlast serve`: chat, health, login and the page.
+//! The HTTP router of `outlast serve`: chat, durable streams, health, login and the page.
 //!
 //! It knows no gateway: that one stands before it is seen only in the client addresses. Every route checks `Host` and
 //! `Origin`, and every route but health, login and the page's own files asks who is there. Under a foreign name health alone
 //! answers, and says only that it does.
 
 mod chat;
+mod cors;
 mod door;
 mod reply;
 
@@ -17,6 +18,7 @@ use axum::serve::ListenerExt;
 use outlast_access::{Access, Gate};
 use outlast_agent::Runs;
 use outlast_runtime::{Phase, Phases};
+use outlast_streams::http::Streams;
 use tokio::net::TcpListener;
 
 /// What the desktop serves.
@@ -24,6 +26,8 @@ use tokio::net::TcpListener;
 pub struct Desktop {
     /// The runs behind the chat.
     pub runs: Runs,
+    /// The durable streams.
+    pub streams: Streams,
     /// Who may come in.
     pub gate: Gate,
     /// Where one-time links are redeemed. None: there is no login.
@@ -67,6 +71,11 @@ impl Desktop {
 
     /// All routes.
     pub fn router(self) -> Router {
+        let streams = self
+            .streams
+            .router()
+            .layer(from_fn_with_state(self.clone(), door::admit))
+            .layer(from_fn_with_state(self.clone(), cors::answer));
         let guarded = Router::new()
             .route("/api/chat", post(chat::chat))
             .route("/api/abort/{request_id}", post(chat::abort))
@@ -84,5 +93,6 @@ impl Desktop {
             .merge(open)
             .merge(guarded)
             .with_state(self)
+            .merge(streams)
     }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,6 +11,8 @@ use outlast_agent::{Kind, Runs, Settings};
 use outlast_config::{AgentKind, Flags, Plan};
 use outlast_desktop::{Desktop, PaceRequest};
 use outlast_runtime::{Phase, Phases, Tasks};
+use outlast_streams::http::Streams;
+use outlast_streams::{Limits, Memory};
 use tokio::net::TcpListener;
 
 use crate::cli::ServeArgs;
@@ -41,6 +44,18 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     runtime.block_on(serve(args, &plan))
 }
 
+/// The durable streams. They live in memory, and end with the desktop.
+fn streams(plan: &Plan, phases: &Phases, tasks: &Tasks) -> Streams {
+    let settings = outlast_streams::http::Settings {
+        append_bytes_max: plan.streams.append_max,
+        readers_max: plan.streams.readers_max,
+        poll_timeout: plan.streams.poll_timeout,
+        events_lifetime: plan.streams.events_lifetime,
+    };
+    let limits = Limits { append_bytes_max: plan.streams.append_max, ..Limits::default() };
+    Streams::new(Arc::new(Memory::new(limits)), settings, phases, tasks)
+}
+
 async fn serve(args: &ServeArgs, plan: &Plan) -> Result<ExitCode, Failure> {
     let mut signals =
         Signals::new().context("cannot listen to signals").map_err(Failure::failed)?;
@@ -68,6 +83,7 @@ async fn serve(args: &ServeArgs, plan: &Plan) -> Result<ExitCode, Failure> {
         heartbeat: HEARTBEAT,
     };
     let runs = Runs::new(settings, &tasks);
+    let streams = streams(plan, &phases, &tasks);
     let machine = std::env::var("FLY_MACHINE_ID").ok();
     // Behind a gateway it is the gateway that is opened.
     if let Some(access) = door.access.as_ref().filter(|_| machine.is_none()) {
@@ -76,6 +92,7 @@ async fn serve(args: &ServeArgs, plan: &Plan) -> Result<ExitCode, Failure> {
     }
     let desktop = Desktop {
         runs: runs.clone(),
+        streams,
         gate: door.gate,
         pace_request: if door.access.is_none() {
             PaceRequest::Allowed

@@ -20,5 +20,6 @@ mod living;
 mod logs;
 mod misfortunes;
 mod peers;
+mod streams;
 mod support;
 mod whatif;

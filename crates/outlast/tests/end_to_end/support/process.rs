@@ -124,6 +124,29 @@ impl Outlast {
         outlast
     }
 
+    /// Starts `outlast serve` alone with these files and flags, and waits until it listens.
+    pub(crate) async fn serve(files: &[(&str, &str)], args: &[&str]) -> Self {
+        let folder = Self::folder(files);
+        let all = [&["serve", "--port", "0", "--log-format", "json"], args].concat();
+        let mut command = Self::command(folder.path(), &all);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let readers = Tasks::default();
+        let stdout = collect(child.stdout.take().unwrap(), &readers);
+        let stderr = collect(child.stderr.take().unwrap(), &readers);
+        let nowhere = "127.0.0.1:0".parse().unwrap();
+        let mut outlast =
+            Self { folder, gateway: nowhere, admin: nowhere, child, stdout, stderr, readers };
+        let line = outlast.logged("the desktop listens").await;
+        outlast.gateway = line["address"].as_str().unwrap().parse().unwrap();
+        outlast
+    }
+
+    /// The bearer token, as a program sends it.
+    pub(crate) fn token(&self) -> String {
+        let path = self.folder.path().join("data/access/token");
+        format!("Bearer {}", std::fs::read_to_string(path).unwrap().trim())
+    }
+
     /// Starts `outlast up` with outputs that cannot be read here, and waits until a machine takes traffic.
     pub(crate) async fn unheard(
         by: &[&str],

@@ -1,0 +1,3 @@
+//! Durable streams of the real program.
+
+mod access;
