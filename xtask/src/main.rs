@@ -5,6 +5,7 @@ mod conformance;
 mod dev;
 mod fuzz;
 mod packages;
+mod peers;
 mod run;
 mod soak;
 mod step;

@@ -20,6 +20,7 @@ pub(crate) const TESTS: &[Needed] = &[
     Needed { program: "slowhttptest", package: "slowhttptest" },
     Needed { program: "ps", package: "procps" },
     Needed { program: "node", package: "nodejs" },
+    Needed { program: "python3", package: "python3" },
     Needed { program: "ip", package: "iproute2" },
     Needed { program: "nft", package: "nftables" },
     Needed { program: "bash", package: "bash" },
@@ -44,6 +45,11 @@ pub(crate) fn install(needed: &[Needed]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
+    apt_install(&packages)
+}
+
+/// Installs packages of Debian, or says which are needed.
+pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
     let names = packages.join(" ");
     if !is_installed("apt-get") {
         bail!("please install: {names} (names as in Debian)");
@@ -56,9 +62,7 @@ pub(crate) fn install(needed: &[Needed]) -> Result<()> {
         run(apt)
     };
     apt(&["update"])
-        .and_then(
-            |()| apt(&[&["install", "-y", "--no-install-recommends"], &packages[..]].concat()),
-        )
+        .and_then(|()| apt(&[&["install", "-y", "--no-install-recommends"], packages].concat()))
         .map_err(|error| error.context(format!("please install: {names}")))
 }
 

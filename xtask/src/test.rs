@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::step::{self, cargo, is_installed, target_dir};
-use crate::{fuzz, packages, tidy};
+use crate::{fuzz, packages, peers, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -20,7 +20,7 @@ const NAMES: [&str; 11] = [
 /// Runs the steps in order, the quick ones first.
 fn run_step(name: &str) -> Result<()> {
     match name {
-        "install" => packages::install(packages::TESTS),
+        "install" => packages::install(packages::TESTS).and_then(|()| peers::install()),
         "fmt" => {
             step::run(cargo(&["fmt", "--all", "--check"]))?;
             step::run(cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))

@@ -1,3 +1,4 @@
 //! Durable streams of the real program.
 
 mod access;
+mod peers;
