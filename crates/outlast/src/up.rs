@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use outlast_access::{Gate, Visit};
@@ -56,6 +57,8 @@ pub(crate) fn run(args: &UpArgs) -> Result<ExitCode, Failure> {
     // The exchanges have threads of their own; this one starts, watches and ends them.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // At rest, sockets are looked at twice a minute: not by a new thread each time.
+        .thread_keep_alive(Duration::from_mins(1))
         .build()
         .context("cannot start an event queue")
         .map_err(Failure::failed)?;

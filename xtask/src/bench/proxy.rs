@@ -1,5 +1,6 @@
 //! The proxies, each with one thread on the first core unless told otherwise, and what they use.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::future::Future;
 use std::io::Write;
@@ -60,17 +61,38 @@ pub(super) struct Proxy {
     folder: PathBuf,
 }
 
-/// What a process has used, or has.
-#[derive(Debug, Clone, Copy)]
+/// What a process has used so far, and has.
+#[derive(Debug, Clone)]
 pub(super) struct Usage {
-    pub(super) cpu: Duration,
+    cpu: Duration,
+    /// Whose CPU it is.
+    threads: BTreeSet<String>,
     /// Proportional set size, in bytes.
+    pub(super) pss: u64,
+}
+
+impl Usage {
+    /// The CPU since an earlier moment.
+    pub(super) fn cpu_since(&self, before: &Self) -> Result<Duration> {
+        if !self.threads.is_superset(&before.threads) {
+            bail!("a thread of the proxy has ended, and what it used is not known any more");
+        }
+        Ok(self.cpu - before.cpu)
+    }
+}
+
+/// What some work has taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Used {
+    pub(super) cpu: Duration,
+    /// The most at any of some moments, in bytes.
     pub(super) pss: u64,
 }
 
 /// One thread of a proxy.
 #[derive(Debug)]
 pub(super) struct Thread {
+    id: String,
     pub(super) name: String,
     pub(super) cpu: Duration,
 }
@@ -105,23 +127,26 @@ impl Proxy {
     }
 
     pub(super) fn usage(&self) -> Result<Usage> {
-        let cpu = self.threads()?.iter().map(|thread| thread.cpu).sum();
+        let threads = self.threads()?;
+        let cpu = threads.iter().map(|thread| thread.cpu).sum();
+        let threads = threads.into_iter().map(|thread| thread.id).collect();
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
         let pss = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
         let kib = pss.and_then(|text| text.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        Ok(Usage { cpu, pss: kib.context("smaps_rollup has Pss")? * 1024 })
+        Ok(Usage { cpu, threads, pss: kib.context("smaps_rollup has Pss")? * 1024 })
     }
 
     /// The CPU time of each thread.
     pub(super) fn threads(&self) -> Result<Vec<Thread>> {
         let mut threads = Vec::new();
         for task in fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            let path = task?.path();
+            let task = task?;
+            let (path, id) = (task.path(), task.file_name().to_string_lossy().into_owned());
             let schedstat = fs::read_to_string(path.join("schedstat"))?;
             let nanoseconds = schedstat.split(' ').next().and_then(|field| field.parse().ok());
             let cpu = Duration::from_nanos(nanoseconds.context("schedstat has a first field")?);
             let name = fs::read_to_string(path.join("comm"))?.trim_end().to_owned();
-            threads.push(Thread { name, cpu });
+            threads.push(Thread { id, name, cpu });
         }
         Ok(threads)
     }
@@ -130,7 +155,7 @@ impl Proxy {
     pub(super) async fn watch<T>(
         &self,
         work: impl Future<Output = Result<T>>,
-    ) -> Result<(T, Usage)> {
+    ) -> Result<(T, Used)> {
         let before = self.usage()?;
         let mut pss = before.pss;
         tokio::pin!(work);
@@ -141,7 +166,7 @@ impl Proxy {
             }
         };
         let after = self.usage()?;
-        Ok((done, Usage { cpu: after.cpu - before.cpu, pss: pss.max(after.pss) }))
+        Ok((done, Used { cpu: after.cpu_since(&before)?, pss: pss.max(after.pss) }))
     }
 
     pub(super) async fn stop(mut self) -> Result<()> {

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use outlast_runtime::clock;
 
 use super::client::{self, Load, Reuse, Streams};
-use super::proxy::{Kind, Plan, Proxy, Usage};
+use super::proxy::{Kind, Plan, Proxy, Usage, Used};
 
 /// How much is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ async fn hold(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
         Figure { name: "held: KiB per stream", value: rise / count as f64, goal: Goal::Most(2.5) },
         Figure {
             name: "held: CPU µs per chunk",
-            value: micros(after.cpu - before.cpu) / chunks as f64,
+            value: micros(after.cpu_since(&before)?) / chunks as f64,
             goal: Goal::Ratio(1.0),
         },
         Figure {
@@ -150,7 +150,7 @@ async fn silent(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
         bail!("{} of {count} streams are left", streams.open_count());
     }
     streams.close().await;
-    let share = (after.cpu - before.cpu).as_secs_f64() / window.as_secs_f64();
+    let share = after.cpu_since(&before)?.as_secs_f64() / window.as_secs_f64();
     Ok(vec![
         Figure {
             name: "silent: KiB per stream",
@@ -212,7 +212,7 @@ async fn down(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
     let idle = proxy.usage()?;
     client::download(proxy.address, 1_000_000).await?;
     let ((), used) = proxy.watch(client::download(proxy.address, bytes)).await?;
-    Ok(bulk_figures(["bulk down: CPU s per GB", "bulk down: memory MiB"], bytes, idle, used))
+    Ok(bulk_figures(["bulk down: CPU s per GB", "bulk down: memory MiB"], bytes, &idle, used))
 }
 
 /// Bodies as a browser sends files.
@@ -222,12 +222,12 @@ async fn up(proxy: &Proxy, size: Size) -> Result<Vec<Figure>> {
     client::upload(proxy.address, 1, 1_000_000).await?;
     let ((), used) = proxy.watch(client::upload(proxy.address, bodies, body_bytes)).await?;
     let names = ["bulk up: CPU s per GB", "bulk up: memory MiB"];
-    Ok(bulk_figures(names, bodies * body_bytes, idle, used))
+    Ok(bulk_figures(names, bodies * body_bytes, &idle, used))
 }
 
 const GIB: usize = 1024 * 1024 * 1024;
 
-fn bulk_figures(names: [&'static str; 2], bytes: usize, idle: Usage, used: Usage) -> Vec<Figure> {
+fn bulk_figures(names: [&'static str; 2], bytes: usize, idle: &Usage, used: Used) -> Vec<Figure> {
     let cpu = used.cpu.as_secs_f64() / (bytes as f64 / 1e9);
     vec![
         Figure { name: names[0], value: cpu, goal: Goal::Ratio(0.5) },
