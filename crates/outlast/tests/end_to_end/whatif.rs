@@ -10,11 +10,13 @@ use outlast_doctor::whatif::{Base, Behaviour, Class, Load, Question, User, what_
 use outlast_doctor::{Files, Hints};
 use outlast_runtime::random::Seeded;
 use outlast_runtime::{Tasks, Workers, clock};
+use outlast_testkit::eventually;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::support::Outlast;
+use crate::support::{INCIDENT, INCIDENT_OUTLAST, Outlast};
 
 /// One every ten milliseconds, for six seconds.
 const USERS: u32 = 600;
@@ -121,8 +123,8 @@ async fn ask(to: SocketAddr, holding: Duration) -> u16 {
     response.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// Sends the users to a gateway with these flags: how many were refused.
-async fn refused(outlast: &str, flags: &[&str]) -> usize {
+/// Sends the users to a gateway with these flags: how many were refused, and what the gateway logged of them.
+async fn refused(outlast: &str, flags: &[&str]) -> (usize, String) {
     let machine = Machine::start();
     let to = machine.address.to_string();
     let flags = [&["--to", &to], flags].concat();
@@ -145,22 +147,29 @@ async fn refused(outlast: &str, flags: &[&str]) -> usize {
     assert!(lag <= LAG_MAX, "the client was {lag:?} late itself: this says nothing of the gateway");
     let with = |status| statuses.iter().filter(|one| **one == status).count();
     assert_eq!(with(200) + with(503), USERS as usize, "{statuses:?}");
-    with(503)
+    let is_access = |line: &&String| line.contains("outlast::access");
+    eventually("each exchange is logged", || {
+        outlast.log().iter().filter(is_access).count() == USERS as usize
+    })
+    .await;
+    (with(503), outlast.log().join("\n") + "\n")
 }
 
-async fn confirm(outlast: &str, change: &str, flags: &[&str]) {
-    let (seen, predicted) = (refused(outlast, flags).await, predicted(outlast, change));
+fn compare(change: &str, predicted: f64, seen: usize) {
     println!("{change}: predicted {predicted}, seen {seen}");
     assert!(seen >= 200, "{change}: {seen} are too few to tell");
     let error = (seen as f64 / predicted - 1.0).abs();
     assert!(error <= 0.05, "{change}: predicted {predicted}, seen {seen}");
 }
 
+async fn confirm(outlast: &str, change: &str, flags: &[&str]) {
+    let (seen, _) = refused(outlast, flags).await;
+    compare(change, predicted(outlast, change), seen);
+}
+
 #[tokio::test]
 async fn the_gateway_refuses_as_many_as_were_predicted() {
     tokio::join!(
-        confirm(NO_QUEUE, "hard=25", &[]),
-        confirm(NO_QUEUE, "hard=60,soft=45", &["--hard-limit", "60", "--soft-limit", "45"]),
         confirm(
             NO_QUEUE,
             "type=connections,hard=50",
@@ -168,4 +177,95 @@ async fn the_gateway_refuses_as_many_as_were_predicted() {
         ),
         confirm(QUEUE, "hard=40", &["--hard-limit", "40"]),
     );
+}
+
+/// As it goes in life: a gateway refuses too many, its log is asked what other limits would have done, and they are set. Of those who
+/// were refused nobody knows how long their streams would have lasted.
+#[tokio::test]
+async fn the_log_of_one_gateway_predicts_what_another_with_other_limits_does() {
+    let ((before, log), (after, _)) = tokio::join!(
+        refused(NO_QUEUE, &[]),
+        refused(NO_QUEUE, &["--hard-limit", "60", "--soft-limit", "45"]),
+    );
+    let folder =
+        Outlast::folder(&[("fly.toml", FLY), ("outlast.toml", NO_QUEUE), ("gateway.log", &log)]);
+    let args = ["doctor", "--records", "gateway.log", "--what-if", "hard=60,soft=45"];
+    let args = [&args[..], &["--format", "json"]].concat();
+    let output = Outlast::command(folder.path(), &args).output().await.unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.is_empty(), "{stderr}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let [as_it_is, changed] = &answer["variants"].as_array().unwrap()[..] else {
+        panic!("{answer}")
+    };
+    assert_eq!(
+        (as_it_is["users"].as_f64(), &as_it_is["settings"]["hard"]),
+        (Some(600.0), &"25".into())
+    );
+    compare("as it is", as_it_is["refused"]["mean"].as_f64().unwrap(), before);
+    compare("hard=60,soft=45", changed["refused"]["mean"].as_f64().unwrap(), after);
+}
+
+async fn doctor(args: &[&str]) -> (i32, String, String) {
+    let folder = Outlast::folder(&[("fly.toml", INCIDENT), ("outlast.toml", INCIDENT_OUTLAST)]);
+    let args = [&["doctor"], args].concat();
+    let output = Outlast::command(folder.path(), &args).output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn the_incident_s_table_fits_80_columns_and_the_type_alone_changes_nothing() {
+    let changes = ["hard=60,soft=45", "type=requests", "machines=2"];
+    let changes = changes.iter().flat_map(|change| ["--what-if", change]);
+    let args: Vec<_> = ["--load", "incident", "--seed", "7"].into_iter().chain(changes).collect();
+    let (code, table, stderr) = doctor(&args).await;
+    assert_eq!((code, &*stderr), (0, ""));
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    let row = |label: &str| -> Vec<String> {
+        let line = table.lines().find(|line| line.trim_start().starts_with(label));
+        let cells = line.unwrap_or_else(|| panic!("no {label}: {table}")).trim_start();
+        cells[label.len()..]
+            .split("  ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty())
+            .map(Into::into)
+            .collect()
+    };
+    assert_eq!(row("hard"), ["25", "60", "25", "25"]);
+    assert_eq!(row("for stream"), ["26", "–", "26", "–"]);
+    assert_eq!(row("would suffice"), ["hard=40", "hard=40", "hard=40", "hard=20"]);
+    assert_eq!(row("streams at once"), ["25", "40", "25", "40"]);
+    assert_eq!(row("refused")[1..].iter().filter(|cell| *cell == "0").count(), 2);
+    assert!(table.contains("type=requests alone changes nothing"), "{table}");
+    assert_eq!(doctor(&args).await.1, table, "the same seed says the same");
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_told_with_what_to_do() {
+    let load = ["--arrivals", "1/s", "--holding", "5s"];
+    for (args, error, hint) in [
+        (&["--what-if", "hard=60"][..], "what comes in", "--arrivals 12/min"),
+        (
+            &["--what-if", "hrad=60"],
+            "\"hrad\" is nothing that can be changed",
+            "did you mean hard?",
+        ),
+        (&["--what-if", "type=request"], "\"request\" is not known", "did you mean requests?"),
+        (&["--what-if", "hard=60,hard=70"], "changed twice", "repeat --what-if"),
+        (&["--what-if", "queue=5"], "queue=5: a unit is missing", "queue=30s"),
+        (&["--what-if", "machines=0"], "at least one machine", "machines=2"),
+        (&["--arrivals", "1000/s", "--holding", "5s"], "3600000 users", "shorten --during"),
+        (&["--service", "htp"], "no service \"htp\"", "did you mean http?"),
+        (&["--load", "incdent"], "no preset and no file", "did you mean the preset incident?"),
+        (&["--records", "fly.toml"], "fly.toml", "a log of `outlast up`"),
+        (&["--format", "sarif"], "no findings", "human or json"),
+    ] {
+        let has_load =
+            ["--arrivals", "--load", "--records"].contains(&args[0]) || hint.contains("--arrivals");
+        let all = if has_load { args.to_vec() } else { [args, &load].concat() };
+        let (code, stdout, stderr) = doctor(&all).await;
+        assert_eq!((code, &*stdout), (2, ""), "{args:?}: {stderr}");
+        assert!(stderr.contains(error) && stderr.contains(hint), "{args:?}: {stderr}");
+    }
 }

@@ -32,6 +32,9 @@ pub(crate) struct WhatIfArgs {
     /// A preset or a plan of `outlast drill`: its users come
     #[arg(long, value_name = "PRESET|FILE", conflicts_with_all = ["arrivals", "retry", "patience"])]
     pub(crate) load: Option<PathBuf>,
+    /// A log of `outlast up`: its exchanges come as they came. `-`: standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["arrivals", "load"])]
+    pub(crate) records: Option<PathBuf>,
     /// How long who is refused waits before it tries again, such as uniform:10s:30s [default: it gives up]
     #[arg(long, value_name = "SPREAD")]
     pub(crate) retry: Option<Spread>,
@@ -61,7 +64,10 @@ pub(crate) struct WhatIfArgs {
 impl WhatIfArgs {
     /// Whether a prediction is asked for.
     pub(crate) fn is_asked(&self) -> bool {
-        !self.what_if.is_empty() || self.arrivals.is_some() || self.load.is_some()
+        !self.what_if.is_empty()
+            || self.arrivals.is_some()
+            || self.load.is_some()
+            || self.records.is_some()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod plans;
+mod records;
 mod table;
 
 use std::io::{self, IsTerminal, Write};
@@ -60,7 +61,7 @@ pub(super) fn run(
         })?;
         variants.push((text.clone(), changed));
     }
-    let Some(source) = source(args)? else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let Some(source) = source(args, &base)? else { return Ok(ExitCode::from(EXIT_CONFIG)) };
     let answer = what_if(&Question {
         variants,
         load: &*source.draw,
@@ -83,13 +84,17 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-fn source(args: &WhatIfArgs) -> Result<Option<Source>, Failure> {
+fn source(args: &WhatIfArgs, base: &Base) -> Result<Option<Source>, Failure> {
     if let Some(plan) = &args.load {
         return plans::source(plan);
     }
+    if let Some(file) = &args.records {
+        return records::source(file, args, base).map(Some);
+    }
     let (Some(per_second), Some(holding)) = (args.arrivals, args.holding) else {
         let error = anyhow!("--what-if needs to know what comes in");
-        let hint = "give --arrivals 12/min --holding uniform:5m:10m, or --load incident";
+        let hint =
+            "give --arrivals 12/min --holding uniform:5m:10m, --load incident, or --records FILE";
         return Err(Failure::config(error).hint(hint));
     };
     let rate = Rate { per_second, during: args.during, holding, behaviour: behaviour(args) };
@@ -111,7 +116,11 @@ fn source(args: &WhatIfArgs) -> Result<Option<Source>, Failure> {
 }
 
 fn behaviour(args: &WhatIfArgs) -> Behaviour {
+    Behaviour { patience: args.patience, retry: retry(args).unwrap_or(Retry::Never) }
+}
+
+/// None: nothing is told about it.
+fn retry(args: &WhatIfArgs) -> Option<Retry> {
     let at_least = if args.heed_retry_after { RETRY_AFTER } else { Duration::ZERO };
-    let again = |wait| Retry::Again { wait, times: args.retries.get(), at_least };
-    Behaviour { patience: args.patience, retry: args.retry.map_or(Retry::Never, again) }
+    args.retry.map(|wait| Retry::Again { wait, times: args.retries.get(), at_least })
 }
