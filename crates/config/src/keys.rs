@@ -334,6 +334,20 @@ const KEYS: &[KeyDoc] = &[
         doc: "the longest body of an append to a durable stream of the desktop, at most \"64MiB\"; a longer one is answered by 413",
     },
     KeyDoc {
+        key: "streams.bytes_max",
+        env: Some("OUTLAST_STREAMS_BYTES_MAX"),
+        flag: None,
+        default: "\"10GiB\"",
+        doc: "bytes of all streams, at least \"64MiB\"; beyond it the closed ones go that were written the longest ago, then appends are answered by 507",
+    },
+    KeyDoc {
+        key: "streams.age_max",
+        env: Some("OUTLAST_STREAMS_AGE_MAX"),
+        flag: None,
+        default: "\"0s\"",
+        doc: "a stream to which nothing was appended for so long is deleted; \"0s\": none is",
+    },
+    KeyDoc {
         key: "streams.readers_max",
         env: Some("OUTLAST_STREAMS_READERS_MAX"),
         flag: None,

@@ -71,6 +71,10 @@ pub struct Written {
     pub agent_runs_max: Option<Located<u32>>,
     /// `streams.append_max`.
     pub streams_append_max: Option<Located<ByteSize>>,
+    /// `streams.bytes_max`.
+    pub streams_bytes_max: Option<Located<ByteSize>>,
+    /// `streams.age_max`.
+    pub streams_age_max: Option<Located<Duration>>,
     /// `streams.readers_max`.
     pub streams_readers_max: Option<Located<u32>>,
     /// `streams.poll_timeout`.
@@ -195,6 +199,8 @@ fn read_section(name: &str, mut section: Section<'_>, written: &mut Written) {
         }
         "streams" => {
             written.streams_append_max = setting(&mut section, "append_max");
+            written.streams_bytes_max = setting(&mut section, "bytes_max");
+            written.streams_age_max = setting(&mut section, "age_max");
             written.streams_readers_max = setting(&mut section, "readers_max");
             written.streams_poll_timeout = setting(&mut section, "poll_timeout");
             written.streams_events_lifetime = setting(&mut section, "events_lifetime");

@@ -257,6 +257,10 @@ pub struct Agent {
 pub struct Streams {
     /// `streams.append_max`, default 8 MiB: the longest body of an append.
     pub append_max: usize,
+    /// `streams.bytes_max`, default 10 GiB: bytes of all streams.
+    pub bytes_max: u64,
+    /// `streams.age_max`, default none: how long a stream is kept to which nothing is appended.
+    pub age_max: Option<Duration>,
     /// `streams.readers_max`, default 10,000 live readers at once.
     pub readers_max: usize,
     /// `streams.poll_timeout`, default 20 s: how long a long poll waits. Above 0.

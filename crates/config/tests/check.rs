@@ -179,6 +179,8 @@ fn every_variable_of_the_reference_is_read() {
         ("OUTLAST_AGENT_PACE", "7s"),
         ("OUTLAST_AGENT_RUNS_MAX", "7"),
         ("OUTLAST_STREAMS_APPEND_MAX", "7KiB"),
+        ("OUTLAST_STREAMS_BYTES_MAX", "7GiB"),
+        ("OUTLAST_STREAMS_AGE_MAX", "7m"),
         ("OUTLAST_STREAMS_READERS_MAX", "7"),
         ("OUTLAST_STREAMS_POLL_TIMEOUT", "7s"),
         ("OUTLAST_STREAMS_EVENTS_LIFETIME", "7s"),

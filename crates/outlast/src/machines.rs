@@ -146,6 +146,11 @@ fn desktop_env(plan: &Plan, around: &Surroundings<'_>) -> BTreeMap<String, Strin
         ("OUTLAST_AGENT_PACE".to_owned(), format_duration(agent.pace)),
         ("OUTLAST_AGENT_RUNS_MAX".to_owned(), agent.runs_max.to_string()),
         ("OUTLAST_STREAMS_APPEND_MAX".to_owned(), streams.append_max.to_string()),
+        ("OUTLAST_STREAMS_BYTES_MAX".to_owned(), streams.bytes_max.to_string()),
+        (
+            "OUTLAST_STREAMS_AGE_MAX".to_owned(),
+            format_duration(streams.age_max.unwrap_or_default()),
+        ),
         ("OUTLAST_STREAMS_READERS_MAX".to_owned(), streams.readers_max.to_string()),
         ("OUTLAST_STREAMS_POLL_TIMEOUT".to_owned(), format_duration(streams.poll_timeout)),
         ("OUTLAST_STREAMS_EVENTS_LIFETIME".to_owned(), format_duration(streams.events_lifetime)),

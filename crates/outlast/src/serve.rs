@@ -12,7 +12,7 @@ use outlast_config::{AgentKind, Flags, Plan};
 use outlast_desktop::{Desktop, PaceRequest};
 use outlast_runtime::{Phase, Phases, Tasks};
 use outlast_streams::http::Streams;
-use outlast_streams::{Limits, Memory};
+use outlast_streams::{Limits, Segments, segments};
 use tokio::net::TcpListener;
 
 use crate::cli::ServeArgs;
@@ -44,16 +44,41 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     runtime.block_on(serve(args, &plan))
 }
 
-/// The durable streams. They live in memory, and end with the desktop.
-fn streams(plan: &Plan, phases: &Phases, tasks: &Tasks) -> Streams {
-    let settings = outlast_streams::http::Settings {
-        append_bytes_max: plan.streams.append_max,
-        readers_max: plan.streams.readers_max,
-        poll_timeout: plan.streams.poll_timeout,
-        events_lifetime: plan.streams.events_lifetime,
+/// The durable streams, which are kept in the data folder.
+fn streams(
+    args: &ServeArgs,
+    plan: &Plan,
+    phases: &Phases,
+    tasks: &Tasks,
+) -> Result<Streams, Failure> {
+    let plan = &plan.streams;
+    let limits = Limits {
+        append_bytes_max: plan.append_max,
+        bytes_max: plan.bytes_max,
+        ..Limits::default()
     };
-    let limits = Limits { append_bytes_max: plan.streams.append_max, ..Limits::default() };
-    Streams::new(Arc::new(Memory::new(limits)), settings, phases, tasks)
+    let kept =
+        segments::Settings { limits, age_max: plan.age_max, ..segments::Settings::default() };
+    let folder = data::folder(args.access.data.as_ref())?.join("streams");
+    let store = Segments::open(&folder, kept)
+        .with_context(|| format!("cannot keep streams in {}", folder.display()))
+        .map_err(|error| Failure::failed(error).hint("name another data folder by --data"))?;
+    let found = store.recovery();
+    tracing::info!(
+        streams = found.streams,
+        segments_read = found.segments_read,
+        bytes_cut = found.bytes_cut,
+        records_damaged = found.records_damaged,
+        streams_lost = found.streams_lost,
+        "the store of streams is open"
+    );
+    let served = outlast_streams::http::Settings {
+        append_bytes_max: plan.append_max,
+        readers_max: plan.readers_max,
+        poll_timeout: plan.poll_timeout,
+        events_lifetime: plan.events_lifetime,
+    };
+    Ok(Streams::new(Arc::new(store), served, phases, tasks))
 }
 
 async fn serve(args: &ServeArgs, plan: &Plan) -> Result<ExitCode, Failure> {
@@ -83,7 +108,7 @@ async fn serve(args: &ServeArgs, plan: &Plan) -> Result<ExitCode, Failure> {
         heartbeat: HEARTBEAT,
     };
     let runs = Runs::new(settings, &tasks);
-    let streams = streams(plan, &phases, &tasks);
+    let streams = streams(args, plan, &phases, &tasks)?;
     let machine = std::env::var("FLY_MACHINE_ID").ok();
     // Behind a gateway it is the gateway that is opened.
     if let Some(access) = door.access.as_ref().filter(|_| machine.is_none()) {

@@ -30,6 +30,9 @@ const BUFFER_MAX: RangeInclusive<ByteSize> = ByteSize(16 * 1024)..=ByteSize(64 *
 /// An append is kept in memory as a whole until it is written.
 const APPEND_MAX: RangeInclusive<ByteSize> = ByteSize(1024)..=ByteSize(64 * 1024 * 1024);
 
+/// One segment of the store, to what fits on any disk.
+const STREAMS_BYTES: RangeInclusive<ByteSize> = ByteSize(64 << 20)..=ByteSize(1 << 50);
+
 /// What `outlast.toml` and its overrides come to.
 pub(super) struct Settings {
     pub(super) listen: Listen,
@@ -241,15 +244,10 @@ impl Checker<'_> {
 
     fn streams(&mut self, written: &outlast::Written) -> Streams {
         let append_max = self.pick("streams.append_max", None, written.streams_append_max.clone());
-        if !APPEND_MAX.contains(&append_max.value) {
-            let error = Diagnostic::error(format!(
-                "`streams.append_max` is {}, and may be from {} to {}",
-                append_max.value.show(),
-                APPEND_MAX.start().show(),
-                APPEND_MAX.end().show()
-            ));
-            self.say(error.at(append_max.origin).hint("the default is \"8MiB\""));
-        }
+        self.check_size("streams.append_max", &append_max, APPEND_MAX);
+        let bytes_max = self.pick("streams.bytes_max", None, written.streams_bytes_max.clone());
+        self.check_size("streams.bytes_max", &bytes_max, STREAMS_BYTES);
+        let age_max = self.pick("streams.age_max", None, written.streams_age_max.clone()).value;
         let readers_max =
             self.pick("streams.readers_max", None, written.streams_readers_max.clone());
         if readers_max.value == 0 {
@@ -264,23 +262,36 @@ impl Checker<'_> {
         .map(|(key, written)| self.pick_positive(key, written.clone()).value);
         Streams {
             append_max: usize::try_from(append_max.value.0).unwrap_or(usize::MAX),
+            bytes_max: bytes_max.value.0,
+            age_max: (!age_max.is_zero()).then_some(age_max),
             readers_max: count(readers_max.value),
             poll_timeout,
             events_lifetime,
         }
     }
 
+    fn check_size(
+        &mut self,
+        key: &'static str,
+        picked: &Picked<ByteSize>,
+        allowed: RangeInclusive<ByteSize>,
+    ) {
+        if allowed.contains(&picked.value) {
+            return;
+        }
+        let error = Diagnostic::error(format!(
+            "`{key}` is {}, and may be from {} to {}",
+            picked.value.show(),
+            allowed.start().show(),
+            allowed.end().show()
+        ));
+        let default = keys::entry(key).default;
+        self.say(error.at(picked.origin.clone()).hint(format!("the default is {default}")));
+    }
+
     fn buffer_max(&mut self, written: Option<Located<ByteSize>>) -> usize {
         let picked = self.pick("exchange.buffer_max", None, written);
-        if !BUFFER_MAX.contains(&picked.value) {
-            let error = Diagnostic::error(format!(
-                "`exchange.buffer_max` is {}, and may be from {} to {}",
-                picked.value.show(),
-                BUFFER_MAX.start().show(),
-                BUFFER_MAX.end().show()
-            ));
-            self.say(error.at(picked.origin).hint("the default is \"2MiB\""));
-        }
+        self.check_size("exchange.buffer_max", &picked, BUFFER_MAX);
         usize::try_from(picked.value.0).unwrap_or(usize::MAX)
     }
 

@@ -67,6 +67,8 @@ pub(crate) fn plan(kind: ServiceKind, accounting: Accounting, soft: u32, hard: u
         agent: Agent { kind: AgentKind::Auto, pace: Duration::ZERO, runs_max: 8 },
         streams: Streams {
             append_max: 8 * 1024 * 1024,
+            bytes_max: 10 << 30,
+            age_max: None,
             readers_max: 10_000,
             poll_timeout: Duration::from_secs(20),
             events_lifetime: Duration::from_secs(60),

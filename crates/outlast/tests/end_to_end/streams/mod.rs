@@ -1,4 +1,5 @@
 //! Durable streams of the real program.
 
 mod access;
+mod kept;
 mod peers;

@@ -126,7 +126,11 @@ impl Outlast {
 
     /// Starts `outlast serve` alone with these files and flags, and waits until it listens.
     pub(crate) async fn serve(files: &[(&str, &str)], args: &[&str]) -> Self {
-        let folder = Self::folder(files);
+        Self::serve_in(Self::folder(files), args).await
+    }
+
+    /// The same in a folder that is there, with what an earlier one has left in it.
+    pub(crate) async fn serve_in(folder: TempDir, args: &[&str]) -> Self {
         let all = [&["serve", "--port", "0", "--log-format", "json"], args].concat();
         let mut command = Self::command(folder.path(), &all);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
