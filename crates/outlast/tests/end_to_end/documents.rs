@@ -31,6 +31,22 @@ const FLY: &[&str] = &[
     "fly secrets set ",
 ];
 
+/// Fly's warning, and its refusal.
+const FULL: &str = "[warn]Instance 3d8d9930b32d89 reached hard limit of 25 concurrent connections. This \
+    usually indicates your app is not closing connections properly or is not closing them fast enough \
+    for the traffic levels it is handling. Scaling resources, number of instances or increasing your \
+    hard limit might help.";
+const REFUSED: &str =
+    "[error][PR04] could not find a good candidate within 40 attempts at load balancing";
+
+/// Minutes such as the incident's, as `fly logs` tells of them.
+fn log() -> String {
+    let lines =
+        [("14:37:39", FULL), ("14:37:47", REFUSED), ("14:38:41", FULL), ("14:40:46", REFUSED)];
+    let line = |(time, what)| format!("2026-11-24T{time}Z proxy[3d8d9930b32d89] sjc {what}\n");
+    lines.map(line).concat()
+}
+
 struct Block<'p> {
     line: usize,
     info: &'p str,
@@ -111,8 +127,13 @@ async fn check(place: &str, block: &Block<'_>, situation: &Situation) {
 
 /// A home directory in which somebody works on the incident's files.
 fn sandbox(situation: &Situation) -> TempDir {
-    let files =
-        [("fly.toml", INCIDENT), ("incident.toml", INCIDENT), ("outlast.toml", INCIDENT_OUTLAST)];
+    let log = log();
+    let files = [
+        ("fly.toml", INCIDENT),
+        ("incident.toml", INCIDENT),
+        ("outlast.toml", INCIDENT_OUTLAST),
+        ("fly.log", &log),
+    ];
     let sandbox = Outlast::folder(&files);
     if let Some(data) = situation.data() {
         let share = sandbox.path().join(".local/share");
