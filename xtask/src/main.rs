@@ -1,7 +1,9 @@
-//! The project's own commands: `cargo xtask run | test | dev | tidy | bench | soak | conformance`.
+//! The project's own commands: `cargo xtask run | test | dev | tidy | bench | soak | conformance |
+//! corpus`.
 
 mod bench;
 mod conformance;
+mod corpus;
 mod dev;
 mod fuzz;
 mod packages;
@@ -40,6 +42,8 @@ enum Command {
     Soak(fuzz::Args),
     /// Decodes every fly.toml of a folder
     Conformance(conformance::Args),
+    /// Makes the incidents again that the doctor's diagnosis is measured by
+    Corpus(corpus::Args),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Conformance(args) => conformance::run(&args),
+        Command::Corpus(args) => corpus::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,8 @@ mod attackers;
 mod churn;
 mod clocks;
 mod command;
+#[cfg(target_os = "linux")]
+mod corpus;
 mod deaths;
 mod descriptors;
 mod diagnosis;

@@ -1,0 +1,118 @@
+//! The corpus: incidents of known causes, made by driving the real gateway into each, and told as the platform tells them.
+//!
+//! `tests/corpus/tuned` is what whoever writes the diagnosis may look at; `tests/corpus/held-out` has other seeds, other apps and other
+//! variations, so that what the diagnosis makes of it says how it fares with what it has never seen.
+
+mod app;
+mod case;
+mod cast;
+mod drive;
+mod form;
+mod held_out;
+mod lives;
+mod machine;
+mod people;
+mod place;
+mod scenes;
+mod script;
+mod tell;
+mod tuned;
+mod voice;
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use case::{Case, Scene};
+use lives::{Failing, FailingStart};
+use scenes::{Idle, Pace, Streams};
+
+/// Which cases are to be made again, by their names; `all` are all.
+const VARIABLE: &str = "OUTLAST_CORPUS";
+/// Cases that are lived at once: most of the time they wait.
+const AT_ONCE: usize = 8;
+
+fn halves() -> [(&'static str, Vec<Case>); 2] {
+    [("tuned", tuned::cases()), ("held-out", held_out::cases())]
+}
+
+/// Makes cases, each into its folder of `home`.
+fn make(cases: Vec<(&'static str, Case)>, home: &Path) {
+    let cases = Mutex::new(cases);
+    let next = || cases.lock().unwrap().pop();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((half, case)) = next() {
+                    let name = case.name;
+                    let folder = home.join(half).join(name);
+                    // A thread of its own, because some are moved to another host for good.
+                    scope.spawn(move || case.make(&folder)).join().unwrap();
+                    println!("{half}/{name} is made");
+                }
+            });
+        }
+    });
+}
+
+/// Not a check, but the one way to make the corpus: `cargo xtask corpus`.
+#[test]
+fn cases_are_made_when_they_are_asked_for() {
+    let Ok(wanted) = std::env::var(VARIABLE) else { return };
+    let wanted: Vec<_> = wanted.split(',').collect();
+    let all: Vec<_> = halves()
+        .into_iter()
+        .flat_map(|(half, cases)| cases.into_iter().map(move |case| (half, case)))
+        .filter(|(_, case)| wanted.iter().any(|one| *one == "all" || *one == case.name))
+        .collect();
+    assert!(!all.is_empty(), "no case is called so: {wanted:?}");
+    make(all, &case::home());
+}
+
+/// Stories of a few seconds, so that what makes the corpus is seen to work with every change.
+fn short() -> Vec<Case> {
+    let streams = Streams {
+        counts: "connections",
+        hard: 3,
+        people: 8,
+        within: 40.0,
+        length: (70.0, 90.0),
+        impatient: 0.0,
+        sockets: 0.0,
+        path: "/api/chat",
+        pace: Pace::Stretched,
+    };
+    let idle = Idle { hard: 5, linger: 90.0, gap: 5.0, lasts: 120.0, pace: Pace::Stretched };
+    let deaf = FailingStart { how: Failing::Deaf, lasts: 50.0 };
+    vec![
+        Case::new("streams", "working_streams", "", 1, Scene::Streams(streams)),
+        Case::new("idle", "idle_connections", "", 2, Scene::Idle(idle)),
+        Case::new("deaf", "failing_start", "", 3, Scene::FailingStart(deaf)),
+    ]
+}
+
+#[test]
+fn a_case_made_anew_tells_of_its_cause() {
+    let folder = tempfile::tempdir().unwrap();
+    make(short().into_iter().map(|case| ("short", case)).collect(), folder.path());
+    let log = |name: &str| {
+        let path = folder.path().join("short").join(name).join("log.txt");
+        std::fs::read_to_string(path).unwrap()
+    };
+    let count = |log: &str, text: &str| log.lines().filter(|line| line.contains(text)).count();
+
+    let streams = log("streams");
+    assert!(count(&streams, "reached hard limit of 3 concurrent connections") >= 1, "{streams}");
+    assert!(count(&streams, "[PR04] could not find a good candidate") >= 1, "{streams}");
+    let long = |line: &&str| line.contains("POST") && line.contains(" in 1m");
+    assert!(streams.lines().filter(long).count() >= 3, "{streams}");
+
+    let idle = log("idle");
+    assert!(count(&idle, "reached hard limit of 5 concurrent connections") >= 1, "{idle}");
+    assert!(count(&idle, " - 200 ") >= 5, "{idle}");
+    assert_eq!(idle.lines().filter(|line| line.contains(" in 1m")).count(), 0, "{idle}");
+
+    let deaf = log("deaf");
+    assert!(count(&deaf, "[PC01] instance refused connection") >= 1, "{deaf}");
+    assert_eq!(count(&deaf, "reached hard limit of"), 0, "{deaf}");
+    assert!(count(&deaf, "INFO Sending signal SIGINT") == 1, "{deaf}");
+}
