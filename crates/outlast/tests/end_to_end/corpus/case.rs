@@ -11,7 +11,7 @@ use super::form::{self, Era, Form};
 use super::lives::{Aborts, CrashLoop, Deploy, FailingStart, SlowStart, Suspend};
 use super::place::Place;
 use super::scenes::{Burst, Idle, Streams, Zombies};
-use super::script::{Chance, Script};
+use super::script::{Act, Chance, Part, Script};
 use super::tell::{self, AppLines, Telling};
 use super::voice::Voice;
 use super::{lives, scenes};
@@ -137,7 +137,8 @@ impl Case {
         let mut chance = Chance::new(self.seed);
         let cast = Cast::new(&mut chance);
         let script = self.script(&cast, &mut chance);
-        let network = matches!(self.scene, Scene::Zombies(_)).then(Network::start);
+        let vanish = |part: &Part| part.acts.iter().any(|(_, act)| *act == Act::Vanish);
+        let network = script.parts.iter().any(vanish).then(Network::start);
         let place = match &network {
             Some(network) => {
                 network.enter(Host::Gateway);

@@ -61,6 +61,13 @@ pub(super) struct Exchange {
     pub(super) head: f64,
 }
 
+impl Exchange {
+    /// Whether the response came in chunks: streams do and have more bytes than short answers, which have 640 and a head.
+    pub(super) fn is_chunked(&self) -> bool {
+        self.bytes > 1_000
+    }
+}
+
 pub(super) struct Driven {
     pub(super) facts: Vec<Fact>,
     /// The gateway's own log as it is, from the moment it listens.

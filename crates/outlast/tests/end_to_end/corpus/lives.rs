@@ -100,6 +100,8 @@ pub(super) fn failing_start(it: &FailingStart, cast: &Cast, chance: &mut Chance)
 /// A machine that ends by itself time and again.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CrashLoop {
+    /// Of so many machines one does it.
+    pub(super) machines: usize,
     pub(super) code: i32,
     pub(super) times: u32,
     /// How long it lives each time.
@@ -128,7 +130,7 @@ pub(super) fn crash_loop(it: &CrashLoop, cast: &Cast, chance: &mut Chance) -> Sc
         _ => Visit::plain(at, "GET", "/api/items", chance.between(0.05, 0.6)),
     };
     let visits = times.into_iter().map(one).collect();
-    let part = Part { acts, ..Part::running(1, visits) };
+    let part = Part { acts, ..Part::running(it.machines, visits) };
     script(&plenty("off", ""), (end / 35.0).max(3.0), vec![part], end, cast)
 }
 
@@ -190,6 +192,15 @@ pub(super) enum Frozen {
     WithStreams,
     /// The only one, when nobody is there; its own connections are dead when it comes back.
     AtRest(&'static str),
+    /// The only one, when nobody is there, and nothing is wrong when it comes back.
+    Harmless,
+}
+
+impl Frozen {
+    /// What the app says of each request that fails.
+    fn says(self) -> &'static str {
+        if let Self::AtRest(says) = self { says } else { "" }
+    }
 }
 
 pub(super) fn suspend(it: &Suspend, cast: &Cast, chance: &mut Chance) -> Script {
@@ -210,19 +221,23 @@ pub(super) fn suspend(it: &Suspend, cast: &Cast, chance: &mut Chance) -> Script 
                 acts.push((at, Act::Resume(1)));
                 at += 60.0;
             }
-            Frozen::AtRest(says) => {
+            Frozen::AtRest(_) | Frozen::Harmless => {
                 visits.extend(glances(at, at + 60.0, 8.0, chance));
                 let frozen = at + 60.0 + chance.between(130.0, 200.0);
                 acts.push((frozen, Act::Suspend(0)));
                 at = frozen + chance.between(150.0, 400.0);
                 acts.push((at, Act::Resume(0)));
                 visits.push(Visit::plain(at + 0.2, "GET", "/", 0.05));
-                for number in 0..chance.whole(3, 5) {
+                let failures = match it.how {
+                    Frozen::AtRest(_) => chance.whole(3, 5),
+                    _ => 0,
+                };
+                for number in 0..failures {
                     let asked = at + 0.5 + f64::from(number) * chance.between(0.4, 1.5);
                     let slow = chance.between(4.0, 9.0);
                     let failed = Visit::plain(asked, "GET", "/api/me", slow);
                     visits.push(Visit { status: 500, ..failed });
-                    remarks.push((asked + slow - 0.05, says.to_owned()));
+                    remarks.push((asked + slow - 0.05, it.how.says().to_owned()));
                 }
                 at += 40.0;
             }

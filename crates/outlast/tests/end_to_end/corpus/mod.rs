@@ -79,9 +79,19 @@ fn short() -> Vec<Case> {
         impatient: 0.0,
         sockets: 0.0,
         path: "/api/chat",
+        lost: 0,
+        deploy: None,
         pace: Pace::Stretched,
     };
-    let idle = Idle { hard: 5, linger: 90.0, gap: 5.0, lasts: 120.0, pace: Pace::Stretched };
+    let idle = Idle {
+        hard: 5,
+        linger: 90.0,
+        gap: 5.0,
+        lasts: 120.0,
+        streams: 0,
+        takes: (0.02, 0.4),
+        pace: Pace::Stretched,
+    };
     let deaf = FailingStart { how: Failing::Deaf, lasts: 50.0 };
     vec![
         Case::new("streams", "working_streams", "", 1, Scene::Streams(streams)),

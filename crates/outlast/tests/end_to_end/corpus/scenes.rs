@@ -1,7 +1,7 @@
 //! Incidents in which places run out, or nearly: what is built for each cause.
 
 use super::cast::Cast;
-use super::script::{Act, Chance, Machines, Part, Script, Visit};
+use super::script::{Act, Chance, Machines, Part, Script, Visit, Why};
 
 /// What a `fly.toml` says, as far as it differs between stories.
 pub(super) struct Fly {
@@ -39,6 +39,10 @@ pub(super) struct Streams {
     /// Who of them comes over a WebSocket.
     pub(super) sockets: f64,
     pub(super) path: &'static str,
+    /// So many others vanish, whom the app's pings find soon.
+    pub(super) lost: u32,
+    /// When somebody deploys, in the hope that it helps.
+    pub(super) deploy: Option<f64>,
     pub(super) pace: Pace,
 }
 
@@ -77,6 +81,15 @@ pub(super) fn streams(it: &Streams, cast: &Cast, chance: &mut Chance) -> Script 
     }
     visits.extend(glances(0.0, end, 35.0 * unit, chance));
     let patience = if it.pace == Pace::Stretched { chance.between(36.0, 55.0) } else { 5.0 };
+    let mut acts = Vec::new();
+    for number in 0..it.lost {
+        let lost = Visit::socket(chance.between(0.0, it.within * 0.2), "/ws", end);
+        visits.push(Visit { fated: Some(number as usize), ..lost });
+        acts = vec![(it.within * 0.8, Act::Vanish)];
+    }
+    if let Some(at) = it.deploy {
+        acts.extend([(at, Act::Stop(0, 5.0, Why::Deploy)), (at + 11.0, Act::Start(0))]);
+    }
     Script {
         fly: Fly { counts: it.counts, hard: it.hard, stop: "off", more: "" }.text(cast),
         scale: it.pace.scale(30.0),
@@ -85,7 +98,7 @@ pub(super) fn streams(it: &Streams, cast: &Cast, chance: &mut Chance) -> Script 
         patience,
         linger: 4.0,
         pings: (30.0 * unit, 10.0 * unit),
-        parts: vec![Part::running(1, visits)],
+        parts: vec![Part { acts, ..Part::running(1, visits) }],
         window: (0.0, end),
     }
 }
@@ -117,6 +130,10 @@ pub(super) struct Idle {
     /// Between two requests.
     pub(super) gap: f64,
     pub(super) lasts: f64,
+    /// How long a request takes.
+    pub(super) takes: (f64, f64),
+    /// So many streams run beside them nearly all the time, and are not what fills the places.
+    pub(super) streams: u32,
     pub(super) pace: Pace,
 }
 
@@ -126,10 +143,15 @@ pub(super) fn idle(it: &Idle, cast: &Cast, chance: &mut Chance) -> Script {
     let one = |at: f64| {
         let method = if chance.hits(0.2) { "POST" } else { "GET" };
         let path = *chance.pick(&paths);
-        let visit = Visit::plain(at, method, path, chance.between(0.02, 0.4));
+        let visit = Visit::plain(at, method, path, chance.between(it.takes.0, it.takes.1));
         visit.clicking(2, it.gap)
     };
-    let visits = times.into_iter().map(one).collect();
+    let mut visits: Vec<_> = times.into_iter().map(one).collect();
+    for _ in 0..it.streams {
+        let at = chance.between(0.0, it.lasts * 0.1);
+        let length = it.lasts * chance.between(0.7, 0.85);
+        visits.push(Visit { method: "GET", ..Visit::stream(at, "/events", length) });
+    }
     Script {
         fly: Fly { counts: "connections", hard: it.hard, stop: "off", more: "" }.text(cast),
         scale: it.pace.scale(20.0),

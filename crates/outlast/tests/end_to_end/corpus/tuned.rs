@@ -16,10 +16,20 @@ const STREAMS: Streams = Streams {
     impatient: 0.0,
     sockets: 0.0,
     path: "/api/chat",
+    lost: 0,
+    deploy: None,
     pace: Pace::Stretched,
 };
 
-const IDLE: Idle = Idle { hard: 25, linger: 420.0, gap: 11.0, lasts: 840.0, pace: Pace::Stretched };
+const IDLE: Idle = Idle {
+    hard: 25,
+    linger: 420.0,
+    gap: 11.0,
+    lasts: 840.0,
+    streams: 0,
+    takes: (0.02, 0.4),
+    pace: Pace::Stretched,
+};
 
 const ZOMBIES: Zombies = Zombies {
     counts: "requests",
@@ -88,6 +98,14 @@ fn streams() -> Vec<Case> {
             }),
         )
         .ours(),
+        Case::new(
+            "a-few-vanished-and-many-at-work",
+            "working_streams",
+            "The app's pings find two dead WebSockets, and streams at work fill the limit before and after.",
+            1106,
+            Scene::Streams(Streams { lost: 2, hard: 9, ..STREAMS }),
+        )
+        .told(Voice::Fastify, Form::Text, Era::Codes),
     ]
 }
 
@@ -123,9 +141,17 @@ fn idle() -> Vec<Case> {
             "idle_connections",
             "The same in the log of the gateway itself, with eight places.",
             1204,
-            Scene::Idle(Idle { hard: 8, linger: 20.0, gap: 1.6, lasts: 40.0, pace: Pace::AsItIs }),
+            Scene::Idle(Idle { hard: 8, linger: 20.0, gap: 1.6, lasts: 40.0, streams: 0, takes: (0.02, 0.4), pace: Pace::AsItIs }),
         )
         .ours(),
+        Case::new(
+            "idle-connections-beside-a-few-streams",
+            "idle_connections",
+            "Three dashboards listen for events all the time, and 22 places are taken by connections that serve nobody.",
+            1205,
+            Scene::Idle(Idle { streams: 3, ..IDLE }),
+        )
+        .told(Voice::Chi, Form::Text, Era::Codes),
     ]
 }
 
@@ -236,7 +262,7 @@ fn crashes() -> Vec<Case> {
             "crash_loop",
             "The app ends with code 1 soon after each start, ten times; then the platform gives up.",
             1701,
-            Scene::CrashLoop(CrashLoop { code: 1, times: 10, lives: (2.0, 5.0), gives_up: true }),
+            Scene::CrashLoop(CrashLoop { machines: 1, code: 1, times: 10, lives: (2.0, 5.0), gives_up: true }),
         )
         .told(Voice::Fastify, Form::Text, Era::Codes),
         Case::new(
@@ -244,7 +270,7 @@ fn crashes() -> Vec<Case> {
             "crash_loop",
             "The kernel kills the app for want of memory every minute and cuts what it was sending.",
             1702,
-            Scene::CrashLoop(CrashLoop { code: 137, times: 5, lives: (50.0, 90.0), gives_up: false }),
+            Scene::CrashLoop(CrashLoop { machines: 1, code: 137, times: 5, lives: (50.0, 90.0), gives_up: false }),
         )
         .told(Voice::Chi, Form::Stream, Era::Codes),
         Case::new(
@@ -375,5 +401,30 @@ fn unknown() -> Vec<Case> {
             Scene::Quiet(300.0),
         )
         .told(Voice::Chi, Form::Text, Era::Codes),
+        Case::new(
+            "a-deploy-that-cut-nobody",
+            "not_enough_evidence",
+            "Two machines are replaced, each with a minute for its answers, and nobody notices.",
+            1954,
+            Scene::Deploy(Deploy {
+                machines: 2,
+                deploys: 1,
+                grace: 60.0,
+                people: 14,
+                length: (8.0, 40.0),
+                more: "\nkill_signal = \"SIGINT\"\nkill_timeout = 60\n",
+            }),
+        )
+        .told(Voice::Nginx, Form::Text, Era::Codes),
+        Case::new(
+            "the-log-ends-while-streams-run",
+            "not_enough_evidence",
+            "All requests that hold the places have begun, and the log ends before any of them does.",
+            1955,
+            Scene::Streams(Streams { within: 150.0, people: 22, ..STREAMS }),
+        )
+        .told(Voice::Fastify, Form::Text, Era::Codes)
+        .cut(0.0, 235.0)
+        .or(&["working_streams"]),
     ]
 }

@@ -139,6 +139,10 @@ fn whole(voice: Voice, one: &Exchange, end: f64, cast: &Cast) -> String {
         Voice::Nginx => nginx(one, *status, end, cast),
         Voice::HonoRuns if head < 1.0 => format!("--> {method} {path} {status} {head_ms:.0}ms"),
         Voice::HonoRuns => format!("--> {method} {path} {status} {head:.0}s"),
+        // It tells a length only where the response has one.
+        Voice::Morgan if one.is_chunked() => {
+            format!("{method} {path} {status} {head_ms:.3} ms - -")
+        }
         Voice::Morgan => format!("{method} {path} {status} {head_ms:.3} ms - {bytes}"),
         Voice::Gin => format!(
             "[GIN] {} | {status} | {:>13} | {:>15} | {method:<7}  \"{path}\"",
@@ -160,10 +164,9 @@ fn whole(voice: Voice, one: &Exchange, end: f64, cast: &Cast) -> String {
             reason(*status)
         ),
         Voice::Phoenix => {
-            format!(
-                "{} request_id={short} [info] Sent {status} in {head_ms:.0}ms",
-                cast.clock_ms(one.head)
-            )
+            let how = if one.is_chunked() { "Chunked" } else { "Sent" };
+            let at = cast.clock_ms(one.head);
+            format!("{at} request_id={short} [info] {how} {status} in {head_ms:.0}ms")
         }
     }
 }
