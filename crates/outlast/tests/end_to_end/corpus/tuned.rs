@@ -251,6 +251,14 @@ fn starts() -> Vec<Case> {
             Scene::FailingStart(FailingStart { how: Failing::Deaf, lasts: 150.0 }),
         )
         .told(Voice::Morgan, Form::Text, Era::Fields),
+        Case::new(
+            "deaf-for-half-a-minute",
+            "failing_start",
+            "A deploy brings a version that listens on the loopback; the log was saved half a minute later.",
+            1603,
+            Scene::FailingStart(FailingStart { how: Failing::Deaf, lasts: 75.0 }),
+        )
+        .told(Voice::Chi, Form::Text, Era::Codes),
     ]
 }
 

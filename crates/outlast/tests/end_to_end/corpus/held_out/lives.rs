@@ -55,6 +55,14 @@ fn starts() -> Vec<Case> {
             Scene::FailingStart(FailingStart { how: Failing::Deaf, lasts: 110.0 }),
         )
         .told(Voice::Gin, Form::Coloured, Era::Codes),
+        Case::new(
+            "a-new-version-nobody-reaches",
+            "failing_start",
+            "The same in a log of forty seconds behind Caddy.",
+            2603,
+            Scene::FailingStart(FailingStart { how: Failing::Deaf, lasts: 80.0 }),
+        )
+        .told(Voice::Caddy, Form::Dashboard, Era::Codes),
     ]
 }
 
