@@ -386,13 +386,19 @@ impl State {
             Some(at) => record.message[..at].trim_ascii_end(),
             None => record.message,
         };
+        let begins = signs.begins;
         let meaning = match record.origin {
-            Origin::App => served::meaning(message).or(signs.meaning),
+            Origin::App => {
+                let signs = self.finder.look_at_app(message, signs);
+                let served = signs.may_be_served && !signs.is_sure;
+                let served = if served { served::meaning(message) } else { None };
+                served.or(signs.meaning)
+            }
             Origin::Unknown => platform::meaning(message).or(signs.meaning),
             _ => platform::meaning(message),
         };
         self.put(record, meaning, sink);
-        signs.begins
+        begins
     }
 
     /// Counts a record, and hands on what it means.

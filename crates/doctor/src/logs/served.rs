@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::event::{AppSign, Kind, Origin};
+use super::event::{Kind, Origin};
 use super::platform::Meaning;
 
 /// A longer line is no access line.
@@ -36,6 +36,8 @@ pub enum Took {
 }
 
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+/// Names before a time.
+const KEYS: [&str; 5] = ["rt", "request_time", "duration", "took", "elapsed"];
 /// Words of paths of what lasts.
 const LASTING: [&str; 10] = [
     "chat",
@@ -53,65 +55,64 @@ const LASTING: [&str; 10] = [
 const ENDS: [&str; 7] =
     ["done", "finished", "completed", "disconnected", "closed", "ended", "took"];
 
-/// What an app writes of a peer that answered nothing any more.
-const LOST: [&str; 9] = [
-    "no pong",
-    "ping timeout",
-    "pong timeout",
-    "heartbeat timeout",
-    "missed heartbeat",
-    "closing zombie",
-    "zombie connection closed",
-    "terminating dead connection",
-    "keepalive ping timeout",
-];
-/// What it writes of a client that left, where [`super::signs`] has no word for it.
-const LEFT: [&str; 6] = [
-    "closed prematurely",
-    "premature close",
-    "context canceled",
-    "closed by peer",
-    " - - ms - -",
-    "client closed request",
-];
+/// At most so many words of a line are looked at.
+const WORDS_MAX: usize = 64;
 
-/// What a line of an app means if it is about a request, or about a peer that was lost.
+/// What a line of an app means if it is about a request. Asked only of lines in which [`super::signs`] has found a word of
+/// such lines: this takes longer than all else that is asked of a line.
 pub(super) fn meaning(message: &[u8]) -> Option<Meaning<'static>> {
     let message = &message[..message.len().min(LINE_BYTES)];
     let text = String::from_utf8_lossy(message);
-    let lower = text.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let kind = match served(text.trim_ascii()) {
-        _ if says(&LOST) => Kind::App(AppSign::PeerLost),
-        _ if says(&LEFT) => Kind::App(AppSign::ClientAborted),
-        Some(served) => Kind::Served(served),
-        None => return None,
-    };
+    let kind = Kind::Served(served(text.trim_ascii())?);
     Some(Meaning { kind, origin: Origin::App, machine: b"" })
 }
 
 /// Reads a line of an app. `None`: it is no line about a request, or none that has ended.
 fn served(text: &str) -> Option<Served> {
-    let (status, took) = if text.starts_with('{') { json(text)? } else { plain(text)? };
-    Some(Served { status, took, sounds_long: sounds_long(text) })
+    let mut words = [""; WORDS_MAX];
+    let words = split(text, &mut words);
+    let (status, took) = if text.starts_with('{') { json(text)? } else { plain(text, words)? };
+    Some(Served { status, took, sounds_long: sounds_long(words) })
+}
+
+/// The first words of a line.
+fn split<'t, 'w>(text: &'t str, words: &'w mut [&'t str; WORDS_MAX]) -> &'w [&'t str] {
+    let between = |byte: u8| matches!(byte, b' ' | b'\t' | b'|' | b'"' | b'(' | b')' | b',');
+    let (mut count, mut from) = (0, 0);
+    let ends = text.bytes().enumerate().filter(|(_, byte)| between(*byte)).map(|(at, _)| at);
+    for end in ends.chain([text.len()]) {
+        if end > from {
+            words[count] = &text[from..end];
+            count += 1;
+        }
+        from = end + 1;
+        if count == WORDS_MAX {
+            break;
+        }
+    }
+    &words[..count]
 }
 
 /// By the path, or by the word for what the line is about.
-fn sounds_long(text: &str) -> bool {
-    let words = text.split([' ', '"', '(', ')', ',']).filter(|word| !word.is_empty());
-    words.take(64).any(|word| {
-        let path = match word.split_once("://") {
-            Some((_, rest)) => rest.find('/').map(|at| &rest[at..]),
-            None => word.starts_with('/').then_some(word),
+fn sounds_long(words: &[&str]) -> bool {
+    words.iter().any(|word| {
+        let path = match word.as_bytes().first() {
+            Some(b'/') => Some(*word),
+            // `https://host/path`, `ws://host/path`.
+            Some(b'h' | b'w') => word.split_once("://").and_then(|(_, rest)| {
+                let at = rest.find('/')?;
+                Some(&rest[at..])
+            }),
+            _ => None,
         };
-        let is_word = word == "run" || word == "[ws]";
-        is_word || path.is_some_and(|path| LASTING.iter().any(|word| has(path, word)))
+        matches!(*word, "run" | "[ws]") || path.is_some_and(lasts)
     })
 }
 
-/// Whether a path has a segment that begins with a word.
-fn has(path: &str, word: &str) -> bool {
-    path.split(['/', '?', '-', '_', '.']).any(|segment| segment.starts_with(word))
+/// Whether a path has a segment that begins with a word of what lasts.
+fn lasts(path: &str) -> bool {
+    let mut segments = path.split(['/', '?', '-', '_', '.']);
+    segments.any(|segment| LASTING.iter().any(|word| segment.starts_with(word)))
 }
 
 /// pino, Fastify, Caddy.
@@ -128,22 +129,18 @@ fn json(text: &str) -> Option<(u16, Took)> {
     Some((whole_number(status), took.map_or(Took::Untold, Took::Whole)))
 }
 
-fn plain(text: &str) -> Option<(u16, Took)> {
-    let words: Vec<&str> = text
-        .split([' ', '\t', '|', '"', '(', ')', ','])
-        .filter(|word| !word.is_empty())
-        .take(64)
-        .collect();
+fn plain(text: &str, words: &[&str]) -> Option<(u16, Took)> {
     let has_method = words.iter().any(|word| METHODS.contains(word));
     let status = has_method.then(|| words.iter().skip(1).find_map(|word| status(word))).flatten();
-    let key = ["rt=", "request_time=", "duration=", "took=", "elapsed="];
-    let by_key = words.iter().find_map(|word| {
-        let value = key.iter().find_map(|key| word.strip_prefix(key))?;
+    let keyed = if text.contains('=') { words } else { &[] };
+    let by_key = keyed.iter().find_map(|word| {
+        let (key, value) = word.split_once('=')?;
+        KEYS.contains(&key).then_some(())?;
         duration(value).or_else(|| Duration::try_from_secs_f64(value.parse().ok()?).ok())
     });
     match status {
         Some(status) => {
-            let took = by_key.or_else(|| last_duration(&words));
+            let took = by_key.or_else(|| last_duration(words));
             let took = match took {
                 Some(took) if words.first() == Some(&"-->") => Took::Head(took),
                 // morgan's.
@@ -153,7 +150,7 @@ fn plain(text: &str) -> Option<(u16, Took)> {
             };
             Some((status, took))
         }
-        None => by_words(&words).or_else(|| by_key.map(|took| (0, Took::Whole(took)))),
+        None => by_words(words).or_else(|| by_key.map(|took| (0, Took::Whole(took)))),
     }
 }
 
@@ -213,7 +210,7 @@ fn duration(text: &str) -> Option<Duration> {
 }
 
 fn status(word: &str) -> Option<u16> {
-    let status: u16 = word.parse().ok().filter(|_| word.len() == 3)?;
+    let status: u16 = if word.len() == 3 { word.parse().ok()? } else { return None };
     (100..600).contains(&status).then_some(status)
 }
 
@@ -316,21 +313,5 @@ mod tests {
         assert!(sounds("[chat] run 3f0a12 done after 312.4s"));
         let host = "\"GET http://chat.example/api/items HTTP/1.1\" from 203.0.113.9:4000 - 200 640B in 12ms";
         assert!(!sounds(host), "a host is no path");
-    }
-
-    #[test]
-    fn who_was_lost_and_who_left_is_told_by_apps() {
-        let kind = |text: &str| meaning(text.as_bytes()).map(|meaning| meaning.kind);
-        for text in
-            ["[Terminal] No pong from 3f, closing zombie", "socket.io: 3f disconnect: ping timeout"]
-        {
-            assert_eq!(kind(text), Some(Kind::App(AppSign::PeerLost)), "{text}");
-        }
-        for text in ["stream ended early err=\"context canceled\"", "GET /api/chat - - ms - -"] {
-            assert_eq!(kind(text), Some(Kind::App(AppSign::ClientAborted)), "{text}");
-        }
-        for text in ["hint: zombie connections should close after each stream now", "ping pong"] {
-            assert_eq!(kind(text), None, "{text}");
-        }
     }
 }

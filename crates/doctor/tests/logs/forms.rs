@@ -73,7 +73,7 @@ fn the_dashboards_lines() {
         events,
         [
             "1 d09:05:00.378 Proxy Warn 3d8d9930b32d89/fra HardLimit { limit: Some(40), unit: Some(Connections) }",
-            "3 d09:05:01.001 App Info 3d8d9930b32d89/fra App(ServerError { status: 503 })",
+            "3 d09:05:01.001 App Info 3d8d9930b32d89/fra Served(Served { status: 503, took: Untold, sounds_long: false })",
         ]
     );
     assert_eq!((forms(&summary), summary.blank), (vec![(Form::Dashboard, 2)], 1));
