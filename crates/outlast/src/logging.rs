@@ -241,6 +241,10 @@ fn milliseconds(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use outlast_doctor::logs::{Code, Drain, ExchangeOutcome, ExitCause, Kind, Reader};
+
     use super::*;
 
     #[test]
@@ -285,5 +289,89 @@ mod tests {
         fields.0.insert("rule", "host".to_owned());
         let line = exchange(&fields, Paint(false));
         assert!(line.contains(" refused (bad_request: host) "), "{line}");
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What the doctor reads in what `say` logs, coloured or not, for people and for programs.
+    fn read_back(say: impl Fn()) -> [Vec<Kind>; 3] {
+        let read = |is_human: bool, is_coloured: bool| {
+            let lines = Lines::default();
+            let made = lines.clone();
+            let builder = tracing_subscriber::fmt().with_writer(move || made.clone());
+            if is_human {
+                let subscriber = builder.with_ansi(is_coloured).event_format(Human).finish();
+                tracing::subscriber::with_default(subscriber, &say);
+            } else {
+                let subscriber = builder.event_format(Json).finish();
+                tracing::subscriber::with_default(subscriber, &say);
+            }
+            let (mut reader, mut kinds) = (Reader::new(0), Vec::new());
+            reader.feed(&lines.0.lock().expect("no panic"), &mut |event| kinds.push(event.kind));
+            let summary = reader.finish(&mut |_| {}).expect("our own log");
+            assert_eq!(summary.not_understood, 0, "{:?}", summary.examples);
+            kinds
+        };
+        [read(false, false), read(true, false), read(true, true)]
+    }
+
+    #[test]
+    fn the_doctor_reads_what_we_log() {
+        let kinds = read_back(|| {
+            tracing::info!(
+                target: "outlast::access",
+                request_id = "01JKA-local",
+                client = "127.0.0.1:4711",
+                method = "POST",
+                path = "/api/chat",
+                status = 503,
+                outcome = "refused",
+                detail = "queue_deadline",
+                sent_bytes = 1_200_u64,
+                queued_ms = 30_000_u64,
+                duration_ms = 63_000_u64,
+            );
+            tracing::warn!(target: "outlast::proxy", machine = "m", region = "local", "Instance m reached hard limit of 25 concurrent connections.");
+            tracing::error!(target: "outlast::proxy", region = "local", "[PR04] could not find a good candidate within 75ms");
+            let (exit, restart_in_ms) = ("code 7", Some(100_u64));
+            tracing::warn!(
+                machine = "m",
+                exit,
+                lived_ms = 1_u64,
+                restart_in_ms,
+                "the machine ended"
+            );
+            tracing::info!(
+                signal = "SIGTERM",
+                grace = "30s",
+                "drains: a second signal ends it at once"
+            );
+        });
+        for kinds in kinds {
+            let [Kind::Exchange(exchange), rest @ ..] = &kinds[..] else { panic!("{kinds:?}") };
+            assert_eq!((exchange.outcome, exchange.status), (ExchangeOutcome::Refused, 503));
+            assert_eq!(
+                (&*exchange.detail.to_string(), exchange.sent_bytes),
+                ("queue_deadline", 1_200)
+            );
+            assert_eq!((exchange.queued.as_secs(), exchange.duration.as_secs()), (30, 63));
+            let ended = Kind::Exited { cause: ExitCause::Code(7), restarts: Some(true) };
+            assert!(
+                matches!(rest, [Kind::HardLimit { limit: Some(25), .. }, Kind::ProxyError { code: Code::PR04, .. }, exited, Kind::Drain(Drain::Began)] if *exited == ended),
+                "{rest:?}"
+            );
+        }
     }
 }
