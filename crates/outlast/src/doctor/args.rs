@@ -28,7 +28,7 @@ pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) live: LiveArgs,
     /// Ticks what should be so before a deploy, as far as the files, and with --live a gateway, show it
-    #[arg(long, conflicts_with = "fix")]
+    #[arg(long, conflicts_with_all = ["fix", "logs", "what_if"])]
     pub(crate) checklist: bool,
     #[command(flatten)]
     pub(crate) what_if: WhatIfArgs,

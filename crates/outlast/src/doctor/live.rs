@@ -32,7 +32,8 @@ const WATCH_MAX: Duration = Duration::from_secs(3_600);
 #[derive(Debug, Args)]
 pub(crate) struct LiveArgs {
     /// Argues about a running gateway by its admin listener [default: $OUTLAST_ADMIN, else http://127.0.0.1:8079]
-    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "", conflicts_with = "fix")]
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(conflicts_with_all = ["fix", "what_if"])]
     live: Option<String>,
     /// With --live: how long to watch, for rates; 0s looks once
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "3s")]

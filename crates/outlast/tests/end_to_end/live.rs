@@ -233,7 +233,11 @@ async fn a_checklist_is_ticked_by_the_file_and_by_the_gateway() {
         (&["--checklist", "--fail-on", "never"][..], 0),
         (&["--checklist", "--fail-on", "error"], 0),
         (&["--checklist", "--format", "sarif"], 2),
+        // What would be ignored is refused.
         (&["--checklist", "--fix"], 2),
+        (&["--checklist", "--logs", "fly.log"], 2),
+        (&["--checklist", "--what-if", "hard=60"], 2),
+        (&["--live", "--what-if", "hard=60"], 2),
     ] {
         let all = [&["doctor", "incident.toml"], args].concat();
         let status = Outlast::command(folder, &all).output().await.unwrap().status;
