@@ -6,7 +6,7 @@ use crate::packages;
 use crate::step::{self, cargo};
 
 /// The test that makes them, and the variable that says which.
-const MAKER: &str = "corpus::cases_are_made_when_they_are_asked_for";
+const MAKER: &str = "corpus::the_kept_cases_are_those_of_the_tables";
 const VARIABLE: &str = "OUTLAST_CORPUS";
 
 #[derive(Debug, clap::Args)]

@@ -132,11 +132,25 @@ impl Case {
         script
     }
 
-    /// Drives it and writes it into a folder. It takes as long as it takes, and a runtime of its own.
-    pub(super) fn make(&self, folder: &Path) {
+    fn begin(&self) -> (Chance, Cast, Script) {
         let mut chance = Chance::new(self.seed);
         let cast = Cast::new(&mut chance);
         let script = self.script(&cast, &mut chance);
+        (chance, cast, script)
+    }
+
+    /// Whether what was made into a folder is of this case as it is now. Its log has times that never come again.
+    pub(super) fn is_kept(&self, folder: &Path) -> bool {
+        let (_, _, script) = self.begin();
+        let has = |name: &str, text: &str| {
+            fs::read_to_string(folder.join(name)).is_ok_and(|kept| kept == text)
+        };
+        has("fly.toml", &script.fly) && has("case.toml", &self.card())
+    }
+
+    /// Drives it and writes it into a folder. It takes as long as it takes, and a runtime of its own.
+    pub(super) fn make(&self, folder: &Path) {
+        let (mut chance, cast, script) = self.begin();
         let vanish = |part: &Part| part.acts.iter().any(|(_, act)| *act == Act::Vanish);
         let network = script.parts.iter().any(vanish).then(Network::start);
         let place = match &network {
