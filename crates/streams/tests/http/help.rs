@@ -36,6 +36,8 @@ struct Counted {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) phases: Phases,
+    /// For what has to happen while the server does nothing.
+    pub(crate) store: Arc<dyn Store>,
     reads: watch::Receiver<usize>,
     _tasks: Tasks,
 }
@@ -76,13 +78,14 @@ impl Answer {
 impl Server {
     pub(crate) async fn start(settings: Settings) -> Self {
         let (sender, reads) = watch::channel(0);
-        let store = Counted { store: Memory::new(Limits::default()), reads: sender };
+        let store: Arc<dyn Store> =
+            Arc::new(Counted { store: Memory::new(Limits::default()), reads: sender });
         let (phases, tasks) = (Phases::default(), Tasks::default());
-        let router = Streams::new(Arc::new(store), settings, &phases, &tasks).router();
+        let router = Streams::new(store.clone(), settings, &phases, &tasks).router();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, phases, reads, _tasks: tasks }
+        Self { address, phases, store, reads, _tasks: tasks }
     }
 
     /// Waits until the store was read so often by now. What reads has watched before.
