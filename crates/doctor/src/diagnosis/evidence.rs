@@ -111,6 +111,9 @@ items! {
     PORT_REFUSED "port_refused" "the machine runs and nothing listens: not yet, not there, or not any more" [
         FailingStart 8, CrashLoop 2, SlowStart 1,
     ]
+    LISTENS_ELSEWHERE "listens_elsewhere" "the app says that it listens, and its port refuses the proxy: it is another port or address" [
+        FailingStart 20, SlowStart -10, Deploy -8,
+    ]
     STARTED_QUICKLY "started_quickly" "every start was over before anybody gave up" [
         SlowStart -20, FailingStart -20,
     ]

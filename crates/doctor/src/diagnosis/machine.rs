@@ -10,6 +10,10 @@ use super::words::between;
 const ASKED: i64 = 300_000_000_000;
 /// A second word of the same start comes within this long.
 const SAME_START: i64 = 60_000_000_000;
+/// An app that has said that it listens does so after this long.
+const LISTENS: i64 = 5_000_000_000;
+/// The runner's line about a start comes at most this long after what the app does then.
+const TOLD_LATE: i64 = 3_000_000_000;
 /// No start takes longer.
 const START_MAX: Duration = Duration::from_secs(600);
 
@@ -30,11 +34,15 @@ pub(crate) struct Machine {
     pub(crate) stops: u32,
     /// How often it was told to end without that.
     pub(crate) signals: u32,
+    /// How often its port refused the proxy although the app had said that it listens.
+    pub(crate) deaf: u32,
     /// Steps of deployments.
     pub(crate) deploys: u32,
     /// When the start began that has not come to an end.
     pending: Option<i64>,
     says_it_listens: bool,
+    /// When it said so, if nothing has shown since that it does.
+    listens_since: Option<i64>,
     last_start: Option<i64>,
     last_signal: Option<i64>,
     last_stop: Option<i64>,
@@ -78,6 +86,8 @@ impl Machine {
                 self.slowest = self.slowest.max(waited.unwrap_or_default());
             }
             Kind::ProxyError { code, cause, waited, .. } => {
+                let listens = self.listens_since.is_some_and(|since| at - since >= LISTENS);
+                self.deaf += u32::from(*code == Code::PC01 && listens);
                 // What it says of itself was true of another address.
                 self.says_it_listens &= *code != Code::PC01 && *code != Code::PM05;
                 if *code == Code::PM05 || *cause == Some(Code::PM05) {
@@ -102,6 +112,7 @@ impl Machine {
             }
             Kind::App(AppSign::Listening) => {
                 self.says_it_listens = true;
+                self.listens_since = Some(at);
                 self.slowest = self.slowest.max(self.since_start(at));
             }
             Kind::Served(_) => self.has_served(),
@@ -118,7 +129,9 @@ impl Machine {
             self.starts += 1;
             self.last_start = Some(at);
             self.pending = Some(at);
-            self.says_it_listens = false;
+            // The runner tells of a start when it is over; a quick app has spoken by then.
+            self.listens_since = self.listens_since.filter(|since| at - since <= TOLD_LATE);
+            self.says_it_listens = self.listens_since.is_some();
         }
     }
 
@@ -128,11 +141,13 @@ impl Machine {
         self.starts = self.starts.max(1);
         self.reached += 1;
         self.pending = None;
+        self.listens_since = None;
     }
 
     /// It answers. When that began is not told: the first request may have come any time later.
     fn has_served(&mut self) {
         self.reached += u32::from(self.pending.take().is_some());
+        self.listens_since = None;
     }
 
     /// Nothing if no start is open, or if it was so long ago that it must have been another one.
@@ -151,6 +166,7 @@ impl Machine {
     /// One end may be told twice, by the init as the app and by the runner: so they are counted apart.
     fn ends(&mut self, cause: ExitCause, origin: Origin, at: i64) {
         self.pending = None;
+        self.listens_since = None;
         let was_asked = self.last_signal.is_some_and(|last| at >= last && at - last <= ASKED);
         if cause != ExitCause::Code(0) && !was_asked {
             self.bad_exits[usize::from(origin != Origin::App)] += 1;

@@ -125,6 +125,35 @@ fn a_machine_that_never_answers_failed_to_start() {
     assert_eq!(causes(&begun), [""; 0], "it may still come");
 }
 
+#[test]
+fn an_app_that_listens_elsewhere_fails_although_it_was_deployed() {
+    let deploy =
+        fly("09:00:00", "runner", "info", "Pulling container image registry.fly.io/a@sha256:00")
+            + &fly(
+                "09:00:03",
+                "app",
+                "info",
+                " INFO Sending signal SIGINT to main child process w/ PID 637",
+            )
+            + &fly("09:00:08", "runner", "info", "Machine created and started in 3.6s")
+            + &fly("09:00:09", "app", "info", "Server listening on http://127.0.0.1:3000");
+    let refused = |time: &str| {
+        fly(
+            time,
+            "proxy",
+            "error",
+            "[PC01] instance refused connection. is your app listening on 0.0.0.0:8080?",
+        )
+    };
+    let deaf = ["09:00:12", "09:00:20", "09:00:31"].map(refused).concat();
+    assert_eq!(causes(&(deploy.clone() + &deaf)), ["failing_start"]);
+    assert_eq!(
+        causes(&(deploy + &refused("09:00:10"))),
+        ["deploy"],
+        "one second is no time to listen"
+    );
+}
+
 fn ends(times: &[&str], code: i32) -> String {
     let text = format!(" INFO Main child exited normally with code: {code}");
     times.iter().map(|time| fly(time, "app", "info", &text)).collect()

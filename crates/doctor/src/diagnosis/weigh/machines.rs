@@ -40,6 +40,12 @@ fn starts(tally: &Tally, around: &Around<'_>, all: &mut Finds) {
         let saw = format!("the app's port refused the proxy {}", times(refused.count));
         all.add(&item::PORT_REFUSED, saw);
     }
+    let deaf = tally.machines.iter().max_by_key(|(_, machine)| machine.deaf);
+    if let Some((name, machine)) = deaf.filter(|(_, machine)| machine.deaf >= 2) {
+        let how_often = times(machine.deaf.into());
+        let saw = format!("{} said that it listens, and refused {how_often}", called(name));
+        all.add(&item::LISTENS_ELSEWHERE, saw);
+    }
     let not_started: u64 = tally
         .sights()
         .filter(|(sight, _)| sight.is_failed_start())
