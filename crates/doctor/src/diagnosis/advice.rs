@@ -5,6 +5,7 @@ use super::judge::Verdict;
 use super::sight::Sight;
 use super::tally::Tally;
 use super::weigh::Around;
+use super::words::between;
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Advice {
     pub rule: &'static str,
     /// What: lowercase, no full stop.
     pub what: &'static str,
+    /// The command that does it, or that tells what it would give.
+    pub command: Option<String>,
 }
 
 /// Something to collect, and why.
@@ -34,7 +37,26 @@ pub(crate) fn advice(tally: &Tally, winner: Option<Cause>) -> Vec<Advice> {
         Some(cause) => of_lives(cause),
         None => &[],
     };
-    list.iter().map(|(rule, what)| Advice { rule, what }).collect()
+    let mut all: Vec<_> =
+        list.iter().map(|(rule, what)| Advice { rule, what, command: None }).collect();
+    if let Some(first) = all.first_mut().filter(|_| winner == Some(Cause::WorkingStreams)) {
+        first.command = what_if(tally);
+    }
+    all
+}
+
+/// Predicts what twice the limit would give, with what came and how long the longest took. Who was refused is not among
+/// what came: it may have tried again.
+fn what_if(tally: &Tally) -> Option<String> {
+    let hard = tally.limits.values().filter_map(|limit| limit.places).max()?.saturating_mul(2);
+    let from = tally.exchanges.earliest?;
+    let minutes = between(from, tally.heard).as_secs().div_ceil(60).max(1);
+    let rate = tally.exchanges.served.div_ceil(minutes).max(1);
+    let holding = tally.exchanges.longest.as_secs().max(1);
+    Some(format!(
+        "outlast doctor --what-if hard={hard},soft={} --arrivals {rate}/min --holding {holding}s",
+        hard / 4 * 3
+    ))
 }
 
 type List = &'static [(&'static str, &'static str)];

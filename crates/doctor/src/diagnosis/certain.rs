@@ -25,10 +25,10 @@ pub(crate) fn certain(tally: &Tally, around: &Around<'_>) -> Vec<String> {
         let how_often = times(limit.span.count);
         let when = lasting(limit.span.first, limit.span.last);
         let who = match machine.is_empty() {
-            true => "no line says by which machine".to_owned(),
-            false => format!("by {}", called(machine)),
+            true => "; no line says by which machine".to_owned(),
+            false => format!(" by {}", called(machine)),
         };
-        all.push(format!("the limit of {what} was reached {how_often}{when}; {who}"));
+        all.push(format!("the limit of {what} was reached {how_often}{when}{who}"));
     }
     let failed = failed(tally);
     if failed > 0 {

@@ -238,3 +238,39 @@ async fn standard_input_is_followed_to_its_end_and_time_is_over_some_day() {
     watched.told("began", "not_enough_evidence").await;
     assert_eq!(watched.ended(Some(Signal::INT)).await, 0);
 }
+
+/// The lines that the project grew from, as they were quoted.
+const QUOTED: &str = "\
+14:37:39 [error] Instance reached hard limit of 25 concurrent connections
+14:37:39 [PR04] could not find a good candidate within 75ms
+14:37:47 [error] Instance reached hard limit of 25 concurrent connections
+14:37:47 [PR04] could not find a good candidate within 75ms
+14:40:46 [error] Instance reached hard limit of 25 concurrent connections
+14:40:46 [PR04] could not find a good candidate within 75ms
+";
+
+const COLD: &str = "\
+2026-05-11T09:58:42Z proxy[3d8d9930b32d89] sin [info]Starting machine
+2026-05-11T09:58:44Z runner[3d8d9930b32d89] sin [info]Machine started in 1.397s
+2026-05-11T09:58:49Z proxy[3d8d9930b32d89] sin [info]waiting for machine to be reachable on 0.0.0.0:8080 (waited 5.133424476s so far)
+2026-05-11T09:58:52Z proxy[3d8d9930b32d89] sin [error][PM05] failed to connect to machine: gave up after 15 attempts (in 8.143978001s)
+2026-05-11T09:58:52Z proxy[3d8d9930b32d89] sin [error][PR03] could not find a good candidate within 1 attempts at load balancing. last error: [PM05] failed to connect to machine: gave up after 15 attempts (in 8.143978001s)
+2026-05-11T09:58:55Z app[3d8d9930b32d89] sin [info]AbortError: The operation was aborted
+2026-05-11T09:58:56Z proxy[3d8d9930b32d89] sin [info]machine became reachable in 12.2s
+";
+
+/// `UPDATE_GOLDEN=1` writes the reports anew; read the difference before you keep it.
+#[tokio::test]
+async fn reports_look_as_they_did() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/diagnosis");
+    let streams = streams();
+    for (name, log) in [("quoted", QUOTED), ("cold-start", COLD), ("streams", &streams)] {
+        let folder = Outlast::folder(&[("fly.log", log)]);
+        let (_, stdout, _) = run(folder.path(), &["doctor", "--logs", "fly.log"]).await;
+        let path = golden.join(format!("{name}.txt"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, &stdout).unwrap();
+        }
+        assert_eq!(stdout, fs::read_to_string(&path).unwrap(), "{name}");
+    }
+}

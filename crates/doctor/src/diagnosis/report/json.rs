@@ -44,8 +44,9 @@ pub fn incident(incident: &Incident, names: &[String]) -> Value {
             "machine": entry.machine.as_str(), "line": entry.position.line,
         })
     });
-    let advice =
-        incident.advice.iter().map(|advice| json!({ "rule": advice.rule, "what": advice.what }));
+    let advice = incident.advice.iter().map(
+        |advice| json!({ "rule": advice.rule, "what": advice.what, "command": advice.command }),
+    );
     let collect = incident
         .collect
         .iter()

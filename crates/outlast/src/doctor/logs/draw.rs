@@ -196,6 +196,9 @@ fn actions(incident: &Incident, style: Style, text: &mut String) {
         let what = format!("{} ({})", advice.what, advice.rule);
         let what = wrap(&what, style.width.saturating_sub(6), 0);
         line(text, "  do: ", &what);
+        if let Some(command) = &advice.command {
+            text.push_str(&format!("      {}\n", label(command)));
+        }
     }
     for collect in &incident.collect {
         let why = wrap(&collect.why, style.width.saturating_sub(11), 0);
