@@ -74,13 +74,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Property tests try the same values each time, so that a commit's result is its own. Without this step's environment they
+/// try others.
+const PROPERTY_SEED: &str = "2026";
+
 /// With nextest where it is installed, which runs tests of all crates side by side; else crate by crate.
 fn tests() -> Result<()> {
-    if is_installed("cargo-nextest") {
-        step::run(cargo(&["nextest", "run", "--workspace", "--locked"]))?;
+    let mut tests = if is_installed("cargo-nextest") {
+        cargo(&["nextest", "run", "--workspace", "--locked"])
     } else {
-        step::run(cargo(&["test", "--workspace", "--locked", "--quiet", "--all-targets"]))?;
-    }
+        cargo(&["test", "--workspace", "--locked", "--quiet", "--all-targets"])
+    };
+    tests.env("PROPTEST_RNG_SEED", PROPERTY_SEED);
+    step::run(tests)?;
     step::run(cargo(&["test", "--workspace", "--locked", "--quiet", "--doc"]))
 }
 

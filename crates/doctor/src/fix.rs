@@ -84,6 +84,11 @@ pub fn fix(files: &Files<'_>, hints: &Hints) -> Result<Fixed, Unreadable> {
     Ok(fixed)
 }
 
+/// Whether an edit would change the text.
+pub(crate) fn is_possible(text: &str, edit: &Edit) -> bool {
+    apply(text, &[("", edit)], &mut BTreeSet::new()).is_some()
+}
+
 /// The text with the edits, if any of them could be made.
 fn apply(
     text: &str,

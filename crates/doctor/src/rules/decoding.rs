@@ -4,7 +4,7 @@ use outlast_config::{Diagnostic, SourceText, fly, parse_duration};
 use toml_edit::{Document, Item};
 
 use crate::finding::{Confidence, Finding, Severity};
-use crate::fix::{Change, Edit, Step};
+use crate::fix::{Change, Edit, Step, is_possible};
 
 /// A finding for each error, or nothing if the file is not TOML at all: that is for the caller to say.
 pub(crate) fn undecodable(
@@ -85,7 +85,8 @@ fn mend(source: &SourceText, rule: &str, key: &str, error: &Diagnostic) -> Optio
         "FLY602" => Change::List,
         _ => return None,
     };
-    Some(Edit { path, change })
+    // Of several tables that should be one, nobody knows which.
+    Some(Edit { path, change }).filter(|edit| is_possible(&source.text, edit))
 }
 
 /// Seconds without a fraction, as a number or as a duration.

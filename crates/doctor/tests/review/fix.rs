@@ -176,6 +176,19 @@ fn an_author_s_reason_is_left_alone() {
     assert!(bare.fix().text.contains("type = \"requests\""));
 }
 
+/// Found by random pieces of examples.
+#[test]
+fn of_several_tables_that_should_be_one_none_is_chosen() {
+    let table = "[[http_service.concurrency]]\nhard_limit = 4\n";
+    let head = "[http_service]\ninternal_port = 8080\n";
+    for (tables, is_fixable) in [(1, true), (2, false)] {
+        let example = Example::new("", &format!("{head}{}", table.repeat(tables)));
+        let found = example.findings("FLY602");
+        assert!(!found.is_empty() && found.iter().all(|one| one.is_fixable() == is_fixable));
+        assert_eq!(example.fix().text != example.fly.text, is_fixable);
+    }
+}
+
 #[test]
 fn a_comment_allows_a_finding_on_its_line_above_it_or_in_the_file() {
     let text = "HEAD\n[http_service]\ninternal_port = 8080\n[http_service.concurrency]\nABOVE\ntype = \"connections\" LINE\n\
