@@ -228,8 +228,8 @@ pub enum StorageErrorKind {
     ReadOnly,
     /// What was read is not what was written.
     Corrupt,
-    /// The stream is written by another process that lives.
-    WrittenElsewhere,
+    /// It was written by another version of this program.
+    OtherVersion,
     /// The store is being shut.
     Stopped,
     /// Anything else that the operating system says.
@@ -292,8 +292,10 @@ impl Failure {
                 let position = self.position.unwrap_or_default();
                 format!("{path} is corrupt at byte {position}: these bytes of the stream are lost")
             }
-            StorageErrorKind::WrittenElsewhere => {
-                format!("the stream is written by another process, which holds {path}")
+            StorageErrorKind::OtherVersion => {
+                format!(
+                    "{path} has another version of the format: open it with the program that wrote it"
+                )
             }
             StorageErrorKind::Stopped => format!("the store in {path} is being shut"),
             StorageErrorKind::Io => format!("the streams in {path} cannot be read or written"),

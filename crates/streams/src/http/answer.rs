@@ -107,9 +107,6 @@ impl From<StorageError> for Refusal {
             StorageErrorKind::DiskFull => {
                 (StatusCode::INSUFFICIENT_STORAGE, "the server has no room for streams")
             }
-            StorageErrorKind::WrittenElsewhere => {
-                (StatusCode::CONFLICT, "the stream is written by another process")
-            }
             StorageErrorKind::Stopped => {
                 (StatusCode::SERVICE_UNAVAILABLE, "the server is being stopped; come again")
             }

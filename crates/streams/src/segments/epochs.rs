@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Access, Disk, DiskFile, Lock, Patience};
-use super::format::{SEGMENT_HEADER, SegmentHeader, SegmentId};
+use super::format::{SEGMENT_HEADER, SegmentHeader, SegmentId, VERSION};
 use super::index::Sealed;
 use super::scan::{Expected, scan};
-use crate::error::StorageError;
+use crate::error::{StorageError, StorageErrorKind};
 
 /// Where a process keeps its streams.
 #[derive(Debug)]
@@ -172,7 +172,12 @@ pub(super) fn inherit(
     let mut headers = Vec::new();
     for number in numbers {
         let (path, id) = (folder.join(file_name(number)), SegmentId { epoch, number });
-        let header = header(disk, &path).map_err(|error| StorageError::io(&path, error))?;
+        let bytes = first_bytes(disk, &path).map_err(|error| StorageError::io(&path, error))?;
+        let version = bytes.as_ref().and_then(SegmentHeader::version);
+        if version.is_some_and(|version| version != VERSION) {
+            return Err(StorageError::new(StorageErrorKind::OtherVersion, &path, None));
+        }
+        let header = bytes.as_ref().and_then(SegmentHeader::decode);
         let header = header.filter(|header| header.id == id);
         found.salt = found.salt.or(header.map(|header| header.salt));
         headers.push((path, id, header));
@@ -213,10 +218,11 @@ pub(super) fn whole(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn header(disk: &dyn Disk, path: &Path) -> io::Result<Option<SegmentHeader>> {
+/// Those of a header, if the file has so many.
+fn first_bytes(disk: &dyn Disk, path: &Path) -> io::Result<Option<[u8; SEGMENT_HEADER]>> {
     let mut bytes = [0; SEGMENT_HEADER];
     match disk.open(path, Access::Read)?.read_at(&mut bytes, 0) {
-        Ok(()) => Ok(SegmentHeader::decode(&bytes)),
+        Ok(()) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error),
     }

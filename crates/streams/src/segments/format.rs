@@ -90,13 +90,15 @@ impl SegmentHeader {
         out
     }
 
+    /// The version of the segment that begins so. Of every version, magic, version and checksum stand where they do here.
+    pub(super) fn version(bytes: &[u8; SEGMENT_HEADER]) -> Option<u16> {
+        let is_whole = crc32c::crc32c(&bytes[..60]) == u32_at(bytes, 60);
+        (&bytes[..8] == MAGIC && is_whole).then(|| u16::from_le_bytes([bytes[8], bytes[9]]))
+    }
+
     /// `None`: these are not the first bytes of a segment of this version.
     pub(super) fn decode(bytes: &[u8; SEGMENT_HEADER]) -> Option<Self> {
-        let is_whole = crc32c::crc32c(&bytes[..60]) == u32_at(bytes, 60);
-        let version = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if &bytes[..8] != MAGIC || version != VERSION || !is_whole {
-            return None;
-        }
+        Self::version(bytes).filter(|version| *version == VERSION)?;
         Some(Self {
             id: SegmentId { epoch: u32_at(bytes, 12), number: u32_at(bytes, 16) },
             salt: u64_at(bytes, 24),
@@ -145,7 +147,8 @@ impl FrameHeader {
             flags: bytes[49],
         };
         let is_whole = checksum(salt, &bytes[4..]) == u32_at(bytes, 0);
-        (is_whole && header.body_length() <= BODY_MAX).then_some(header)
+        let has_end = header.position.checked_add(header.data_length.into()).is_some();
+        (is_whole && has_end && header.body_length() <= BODY_MAX).then_some(header)
     }
 
     /// Of meta and data, without what fills up to the next frame.

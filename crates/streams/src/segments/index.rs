@@ -262,7 +262,8 @@ fn take_in(
             None => stream = entry.create(),
         }
         // Of two copies the later one counts.
-        places.pop_if(|last| last.data_length > 0 && last.position == place.position);
+        let has_data = place.data_length > 0;
+        places.pop_if(|last| has_data && last.data_length > 0 && last.position == place.position);
         places.push(place);
     }
     let Some(stream) = stream else {

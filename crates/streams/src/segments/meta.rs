@@ -178,7 +178,8 @@ impl Parts<'_> {
         let created_at = self.time()?;
         let fork = match self.byte()? {
             0 => None,
-            is @ (1 | 2) => Some(self.fork(is == 2)?),
+            // A source is older than its forks: there are no rings.
+            is @ (1 | 2) => Some(self.fork(is == 2).filter(|fork| fork.source < id)?),
             _ => return None,
         };
         let mut tenures = Vec::new();

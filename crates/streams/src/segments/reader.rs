@@ -78,6 +78,7 @@ impl Shared {
             (view, take)
         };
         let mut position = view.position + taken(&take);
+        let first = view.pieces.first().copied();
         for piece in std::mem::take(&mut view.pieces) {
             while position < piece.to && !take.is_full {
                 // A piece is cut to what is not taken yet.
@@ -92,6 +93,10 @@ impl Shared {
                     return Err(self.lost(piece).into());
                 }
             }
+        }
+        if let (true, Some(piece)) = (take.taken.is_empty(), first) {
+            // Frames are there, and no message can be found in them.
+            return Err(self.lost(piece).into());
         }
         self.lock().finish(view, take)
     }
@@ -345,7 +350,7 @@ fn offer(
     }
     let mut parts = Parts(&bytes[FRAME_HEADER..data]);
     if bytes[KIND_AT] == Kind::Create as u8 {
-        let _stream = parts.create(0);
+        let _stream = parts.create(u64::MAX);
     }
     let meta = parts.append(frame.data_length as usize).unwrap_or_default();
     let mut at = data;

@@ -57,8 +57,13 @@ pub(super) struct Expected {
 pub(super) fn scan(bytes: &[u8], expected: Expected) -> Scanned {
     let header = bytes.first_chunk::<SEGMENT_HEADER>().and_then(SegmentHeader::decode);
     let header = header.filter(|header| header.id == expected.id);
-    let Some(salt) = header.map(|header| header.salt).or(expected.salt) else {
+    if header.is_none() && bytes.len() <= SEGMENT_HEADER && expected.length.is_none() {
+        // It was being made, and nothing was written into it.
         return Scanned::default();
+    }
+    let Some(salt) = header.map(|header| header.salt).or(expected.salt) else {
+        // Nothing in it can be told from noise. It is left as it is.
+        return Scanned { length: bytes.len() as u64, holes: vec![0], ..Scanned::default() };
     };
     let bytes = match expected.length.and_then(|length| usize::try_from(length).ok()) {
         Some(length) => &bytes[..bytes.len().min(length)],
@@ -66,10 +71,6 @@ pub(super) fn scan(bytes: &[u8], expected: Expected) -> Scanned {
     };
     let (frames, metas, mut holes) = all_frames(bytes, salt);
     if header.is_none() {
-        if frames.is_empty() && expected.length.is_none() {
-            // It was being made, and nothing was written into it.
-            return Scanned::default();
-        }
         holes.insert(0, 0);
     }
     let is_first = |frame: &&Found| frame.header.flags & FIRST_OF_BATCH != 0;
@@ -210,6 +211,16 @@ mod tests {
         let scanned = scan(&bad, Expected { length: Some(320), ..expected() });
         assert_eq!(places(&scanned), [64, 128, 192, 256]);
         assert!(!scanned.frames[2].is_whole);
+    }
+
+    #[test]
+    fn a_segment_that_tells_nothing_is_left_as_it_is() {
+        let noise = vec![0x55; 1_000];
+        let scanned = scan(&noise, expected());
+        assert_eq!((places(&scanned), scanned.length, scanned.holes), (vec![], 1_000, vec![0]));
+        // One that was only being made is nothing.
+        let scanned = scan(&noise[..64], expected());
+        assert!(scanned.is_empty());
     }
 
     #[test]

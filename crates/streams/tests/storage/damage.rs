@@ -1,12 +1,13 @@
 //! Bits that change on the disk: an error with file and place, and never other bytes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use outlast_runtime::random::Seeded;
-use outlast_streams::{EndReason, Offset, ReadError, ReadFrom, StorageErrorKind, Store};
+use outlast_streams::{EndReason, Offset, ReadError, ReadFrom, Segments, StorageErrorKind, Store};
 
-use crate::help::{all, append, closing, create, json, name, open_on, order, read, text};
-use crate::sim::{Sim, texts};
+use crate::help::{all, append, closing, create, json, name, open_on, order, read, settings, text};
+use crate::sim::{Sim, root, texts};
 
 /// Offsets in a stream, and the message behind each.
 type Written = HashMap<String, Vec<(Offset, String)>>;
@@ -93,4 +94,33 @@ async fn a_flip_under_a_running_store_is_noticed_when_it_is_read() {
     append(&store, "a", order("more")).await.expect("and written");
     let chunk = read(&store, "a", ReadFrom::Offset(written["a"][29].0)).await.expect("the rest");
     assert!(text(&chunk).ends_with("more"));
+}
+
+#[tokio::test]
+async fn what_is_no_segment_of_this_version_is_left_as_it_is() {
+    let path = root().join("epochs/00000001/00000001.seg");
+    let bytes = |disk: &Sim| {
+        let mut found = Vec::new();
+        disk.alter(&path, |bytes| found.clone_from(bytes));
+        found
+    };
+    let noise = Sim::default();
+    noise.put(&path, vec![0x55; 1_000]);
+    let store = open_on(&noise);
+    assert_eq!(store.recovery().records_damaged, 1);
+    create(&store, "s", json()).await;
+    assert_eq!(bytes(&noise), vec![0x55; 1_000]);
+
+    let other = Sim::default();
+    drop(open_on(&other));
+    other.alter(&path, |bytes| {
+        bytes[8] = 2;
+        let crc = crc32c::crc32c(&bytes[..60]);
+        bytes[60..].copy_from_slice(&crc.to_le_bytes());
+    });
+    let before = bytes(&other);
+    let refused = Segments::open_on(Arc::new(other.clone()), &root(), settings());
+    let error = refused.expect_err("it is another version");
+    assert_eq!(error.kind(), StorageErrorKind::OtherVersion, "{error}");
+    assert_eq!(bytes(&other), before);
 }

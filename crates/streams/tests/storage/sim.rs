@@ -87,6 +87,13 @@ impl Sim {
         self.lock().files.keys().filter(is_segment).cloned().collect()
     }
 
+    /// Puts a file there, as if it were durable.
+    pub(crate) fn put(&self, path: &Path, bytes: Vec<u8>) {
+        let mut world = self.lock();
+        world.folders.extend(path.ancestors().skip(1).map(Path::to_owned));
+        world.files.insert(path.to_owned(), bytes);
+    }
+
     /// Changes a file behind the back of the store.
     pub(crate) fn alter(&self, path: &Path, alter: impl FnOnce(&mut Vec<u8>)) {
         alter(self.lock().files.get_mut(path).expect("the file is there"));
