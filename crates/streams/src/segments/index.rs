@@ -242,16 +242,12 @@ fn take_in(
 ) -> Result<(), redb::Error> {
     let mut streams = transaction.open_table(STREAMS)?;
     let mut stream = streams.get(id)?.and_then(|bytes| Parts(bytes.value()).stream(id));
-    // By position, since moved frames come late. Of several at one position the one that creates the stream is the first,
-    // and the one that only closes it the last.
+    // First what creates the stream, then by position, since moved frames come late, and last what only closes it.
     entries.sort_by_key(|Entry { segment, found }| {
         let header = &found.header;
-        let rank = match header.kind {
-            Kind::Create => 0,
-            _ if header.data_length > 0 => 1,
-            _ => 2,
-        };
-        (header.position, rank, segment.id, found.at)
+        let is_later = header.kind != Kind::Create;
+        let is_end = header.data_length == 0;
+        (is_later, header.position, is_end, segment.id, found.at)
     });
     let mut places = Vec::<FrameAt>::new();
     for entry in entries {
@@ -260,6 +256,11 @@ fn take_in(
         match &mut stream {
             Some(stream) => entry.apply(stream),
             None => stream = entry.create(),
+        }
+        // One that reaches beyond the stream's end was never written so: its bytes are not the stream's.
+        if stream.as_ref().is_some_and(|stream| place.end() > stream.tail) {
+            damage.frames += 1;
+            continue;
         }
         // Of two copies the later one counts.
         let has_data = place.data_length > 0;
@@ -307,6 +308,9 @@ impl Entry<'_> {
         }
         let mut parts = Parts(self.meta());
         let mut stream = parts.create(self.found.header.stream)?;
+        if stream.tail != self.found.header.position {
+            return None;
+        }
         let meta = parts.append(self.found.header.data_length as usize)?;
         stream.apply(&meta.into_order(), self.addition()?);
         Some(stream)
