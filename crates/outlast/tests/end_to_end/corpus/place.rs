@@ -12,6 +12,9 @@ pub(super) enum Place {
     Network(Hosts),
 }
 
+/// An address of machines that no connection of anybody comes from: such a one could take a machine's port while it is down.
+const MACHINES: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
+
 impl Place {
     fn on<T>(&self, host: Host, make: impl FnOnce() -> T) -> T {
         let Self::Network(hosts) = self else { return make() };
@@ -24,7 +27,7 @@ impl Place {
     /// Listens as a machine, on a free port or again on the one it had.
     pub(super) fn listen(&self, address: Option<SocketAddr>) -> TcpListener {
         let ip = match self {
-            Self::Loopback => Ipv4Addr::LOCALHOST,
+            Self::Loopback => MACHINES,
             Self::Network(_) => Network::MACHINES,
         };
         let address = address.unwrap_or_else(|| (ip, 0).into());
